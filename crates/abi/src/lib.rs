@@ -1,0 +1,2 @@
+//! Records shared by the BPF programs and user space.
+#![no_std]

@@ -1,0 +1,1 @@
+//! The user-space event and process model.
