@@ -6,6 +6,7 @@ mod build_ebpf;
 mod codegen;
 mod exec;
 mod setup;
+mod tidy;
 mod workspace;
 
 use std::process::ExitCode;
@@ -30,6 +31,7 @@ enum Command {
     Setup(setup::Args),
     BuildEbpf(build_ebpf::Args),
     Codegen(codegen::Args),
+    Tidy(tidy::Args),
 }
 
 fn main() -> ExitCode {
@@ -49,5 +51,6 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Setup(args) => setup::run(&workspace, &args),
         Command::BuildEbpf(args) => build_ebpf::run(&workspace, &args),
         Command::Codegen(args) => codegen::run(&workspace, &args),
+        Command::Tidy(args) => tidy::run(&workspace, &args),
     }
 }
