@@ -25,7 +25,8 @@ pub struct Args {
     dev_log: bool,
 }
 
-const PACKAGE: &str = "agent-ebpf";
+/// The package of the BPF half: a plain cargo command for the workspace has to leave it out.
+pub const PACKAGE: &str = "agent-ebpf";
 const BINARY: &str = "vedette-ebpf";
 const TARGET: &str = "bpfel-unknown-none";
 

@@ -2,6 +2,7 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -95,14 +96,11 @@ pub fn is_ci() -> bool {
     env::var("CI").is_ok_and(|value| value == "true" || value == "1")
 }
 
-/// The command as one would type it, for messages.
-pub fn shown(command: &Command) -> String {
-    let mut text = command.get_program().to_string_lossy().into_owned();
-    for arg in command.get_args() {
-        text.push(' ');
-        text.push_str(&arg.to_string_lossy());
-    }
-    text
+/// `sudo`, if it can be used: without a password, or with a terminal to ask for one.
+pub fn sudo() -> Option<Command> {
+    find_in_path("sudo")?;
+    let free = capture(command("sudo").args(["-n", "true"])).is_ok_and(|output| output.status.success());
+    (free || io::stdin().is_terminal()).then(|| command("sudo"))
 }
 
 fn program_name(command: &Command) -> String {

@@ -2,10 +2,13 @@
 //!
 //! Each command is a file of its own; `docs/development.md` says when to use which.
 
+mod agent;
 mod build_ebpf;
 mod codegen;
 mod exec;
+mod run;
 mod setup;
+mod test;
 mod tidy;
 mod workspace;
 
@@ -28,15 +31,17 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Run(run::Args),
+    Test(test::Args),
+    Tidy(tidy::Args),
     Setup(setup::Args),
     BuildEbpf(build_ebpf::Args),
     Codegen(codegen::Args),
-    Tidy(tidy::Args),
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    match run(cli.command) {
+    match dispatch(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -45,12 +50,14 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> anyhow::Result<()> {
+fn dispatch(command: Command) -> anyhow::Result<()> {
     let workspace = Workspace::find()?;
     match command {
+        Command::Run(args) => run::run(&workspace, &args),
+        Command::Test(args) => test::run(&workspace, &args),
+        Command::Tidy(args) => tidy::run(&workspace, &args),
         Command::Setup(args) => setup::run(&workspace, &args),
         Command::BuildEbpf(args) => build_ebpf::run(&workspace, &args),
         Command::Codegen(args) => codegen::run(&workspace, &args),
-        Command::Tidy(args) => tidy::run(&workspace, &args),
     }
 }

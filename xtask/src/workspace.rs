@@ -42,14 +42,6 @@ impl Workspace {
         self.ebpf_target().join(if dev_log { "vedette-ebpf-log.o" } else { "vedette-ebpf.o" })
     }
 
-    /// Where cargo puts what the user-space half builds.
-    pub fn target(&self) -> PathBuf {
-        match env::var_os("CARGO_TARGET_DIR") {
-            Some(dir) => self.root.join(dir),
-            None => self.root.join("target"),
-        }
-    }
-
     /// The oldest compiler that the workspace accepts, as (major, minor), from `rust-version`.
     ///
     /// # Errors

@@ -1,6 +1,5 @@
 //! Packages of Debian and its relatives.
 
-use std::io::{self, IsTerminal};
 use std::process::Command;
 
 use anyhow::{Result, anyhow, bail};
@@ -50,24 +49,11 @@ fn as_root(arguments: &[&str]) -> Result<Command> {
         command.args(&arguments[1..]);
         return Ok(command);
     }
-    if let Some(mut sudo) = sudo() {
-        sudo.arg("DEBIAN_FRONTEND=noninteractive").args(arguments);
+    if let Some(mut sudo) = exec::sudo() {
+        sudo.args(["env", "DEBIAN_FRONTEND=noninteractive"]).args(arguments);
         return Ok(sudo);
     }
     bail!("this needs root, and sudo is not available. Run as root, then try again: {}", arguments.join(" "))
-}
-
-/// `sudo env`, if it can be used: without a password, or with a terminal to ask for one.
-fn sudo() -> Option<Command> {
-    exec::find_in_path("sudo")?;
-    let free =
-        exec::capture(exec::command("sudo").args(["-n", "true"])).is_ok_and(|out| out.status.success());
-    if !free && !io::stdin().is_terminal() {
-        return None;
-    }
-    let mut command = exec::command("sudo");
-    command.arg("env");
-    Some(command)
 }
 
 fn known_candidate(package: &str) -> Result<Option<(u32, u32)>> {
