@@ -3,6 +3,7 @@
 //! Each command is a file of its own; `docs/development.md` says when to use which.
 
 mod agent;
+mod bench;
 mod build_ebpf;
 mod codegen;
 mod exec;
@@ -34,6 +35,7 @@ enum Command {
     Run(run::Args),
     Test(test::Args),
     Tidy(tidy::Args),
+    Bench(bench::Args),
     Setup(setup::Args),
     BuildEbpf(build_ebpf::Args),
     Codegen(codegen::Args),
@@ -56,6 +58,7 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Run(args) => run::run(&workspace, &args),
         Command::Test(args) => test::run(&workspace, &args),
         Command::Tidy(args) => tidy::run(&workspace, &args),
+        Command::Bench(args) => bench::run(&workspace, &args),
         Command::Setup(args) => setup::run(&workspace, &args),
         Command::BuildEbpf(args) => build_ebpf::run(&workspace, &args),
         Command::Codegen(args) => codegen::run(&workspace, &args),
