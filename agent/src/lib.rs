@@ -1,2 +1,4 @@
 //! The node agent.
+
 pub mod btf;
+pub mod sensor;
