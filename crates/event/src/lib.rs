@@ -7,6 +7,7 @@
 mod cgroup;
 mod clock;
 pub mod decode;
+mod errno;
 pub mod process;
 mod state;
 mod view;
@@ -14,6 +15,7 @@ mod view;
 pub use cgroup::{Cgroup, Cgroups, Container, ContainerRef, container_of_path};
 pub use clock::Clock;
 pub use decode::{Body, DecodeError, Record, decode};
+pub use errno::errno_name;
 pub use process::{Exec, Origin, Process, ProcessId, ProcessKey, ProcessTable};
 pub use state::{Applied, State, StateLimits, StateStats};
 pub use vedette_abi as abi;
