@@ -4,6 +4,7 @@
 //! at together with it ([`View`]). Nothing here does I/O or knows the wall clock: the same records give the
 //! same views, live and in a replay.
 
+pub mod alert;
 mod cgroup;
 mod clock;
 pub mod decode;
