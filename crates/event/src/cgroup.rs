@@ -103,7 +103,8 @@ impl Cgroups {
 
     /// Forgets the groups whose grace period is over at `now`.
     pub fn prune(&mut self, now: u64) {
-        while let Some((time, id)) = self.retired.pop_front_if(|(time, _)| time.saturating_add(GRACE) <= now) {
+        while let Some((time, id)) = self.retired.pop_front_if(|(time, _)| time.saturating_add(GRACE) <= now)
+        {
             self.remove_retired(id, time);
         }
     }
@@ -233,9 +234,17 @@ mod tests {
         let cases = [
             (format!("/docker/{ID}"), Some("docker")),
             (format!("/system.slice/docker-{ID}.scope"), Some("docker")),
-            (format!("/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod0c6a_1.slice/cri-containerd-{ID}.scope"), Some("containerd")),
+            (
+                format!(
+                    "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod0c6a_1.slice/cri-containerd-{ID}.scope"
+                ),
+                Some("containerd"),
+            ),
             (format!("/kubepods/burstable/podd1b2/{ID}"), Some("container")),
-            (format!("/system.slice/containerd.service/kubepods-pod1.slice:cri-containerd:{ID}"), Some("containerd")),
+            (
+                format!("/system.slice/containerd.service/kubepods-pod1.slice:cri-containerd:{ID}"),
+                Some("containerd"),
+            ),
             (format!("/machine.slice/libpod-{ID}.scope/container"), Some("podman")),
             (format!("/kubepods.slice/crio-{ID}.scope"), Some("cri-o")),
             (format!("/docker/{}/docker/{ID}", ID.replace('0', "f")), Some("docker")),

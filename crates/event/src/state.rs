@@ -230,7 +230,8 @@ impl State {
             if known.origin != Origin::Header {
                 process.task = known.task;
             }
-            if known.exec.time != 0 {
+            // What has ended shows no program any more.
+            if known.exec.time != 0 || !process.exec.is_known() {
                 process.exec = Arc::clone(&known.exec);
                 process.cwd = Arc::clone(&known.cwd);
             }

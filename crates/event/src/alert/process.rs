@@ -149,13 +149,13 @@ impl ProcessInfo {
 impl UserInfo {
     fn of(view: &View<'_>, process: &Process) -> Self {
         let task = &process.task;
-        let user = |uid| view.names.user(uid, process).map(str::to_owned);
+        let user = |uid| view.names.user(uid, process).map(|name| name.to_string());
         let loginuid = (task.loginuid != u32::MAX).then_some(task.loginuid);
         Self {
             uid: task.uid,
             name: user(task.uid),
             gid: task.gid,
-            group: view.names.group(task.gid, process).map(str::to_owned),
+            group: view.names.group(task.gid, process).map(|name| name.to_string()),
             euid: task.euid,
             egid: task.egid,
             loginuid,

@@ -273,7 +273,8 @@ impl ProcessTable {
     }
 
     fn remove(&mut self, id: ProcessId) {
-        let Some(slot) = self.slots.get_mut(id.index as usize).filter(|s| s.generation == id.generation) else {
+        let Some(slot) = self.slots.get_mut(id.index as usize).filter(|s| s.generation == id.generation)
+        else {
             return;
         };
         let Some(process) = slot.process.take() else { return };
