@@ -3,6 +3,7 @@
 //! Sound by construction: what is not known (a control group without an entry, a table that cannot be read)
 //! keeps the event.
 
+use aya_ebpf::Global;
 use vedette_abi::{EVERY_SCOPE, Filter, Kind, ScopeKey};
 
 use crate::{
@@ -18,6 +19,10 @@ fn live() -> Option<(u64, *const Filter)> {
     Some((u64::from(generation), FILTERS.get_ptr(generation)?))
 }
 
+/// Process whose own doings are not reported: the agent.
+#[unsafe(no_mangle)]
+static SKIP_TGID: Global<u32> = Global::new(0);
+
 /// Whether some loaded policy wants events of `kind` in the control group of `task`. Counts what it drops.
 #[inline(always)]
 pub fn wants(kind: Kind, task: Task) -> bool {
@@ -25,6 +30,7 @@ pub fn wants(kind: Kind, task: Task) -> bool {
     let wanted = unsafe { (*filter).wanted[kind as usize] };
     let kept = match wanted {
         0 => false,
+        _ if task.tgid() == SKIP_TGID.load() => false,
         EVERY_SCOPE => true,
         some => {
             let key = ScopeKey { generation, cgroup: task.cgroup_id() };

@@ -1,3 +1,15 @@
-//! The node agent.
+//! The node agent: sensor, process table, policies, alerts.
+
 pub mod btf;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod identity;
+pub mod metrics;
+pub mod names;
+pub mod proc;
+pub mod pump;
+pub mod sensor;
 pub mod sink;
+pub mod stats;
+pub mod policies;

@@ -103,8 +103,10 @@ impl Btf {
             let end = start.checked_add(len)?;
             (end <= data.len()).then_some((start, end))
         };
-        let (types, types_end) = section(type_off, type_len).ok_or(bad(8, "a type section inside the file"))?;
-        let (strings, strings_end) = section(str_off, str_len).ok_or(bad(16, "a string section inside the file"))?;
+        let (types, types_end) =
+            section(type_off, type_len).ok_or(bad(8, "a type section inside the file"))?;
+        let (strings, strings_end) =
+            section(str_off, str_len).ok_or(bad(16, "a string section inside the file"))?;
 
         let mut btf = Self { strings, strings_end, index: vec![0], structs: HashMap::new(), data };
         let mut at = types;

@@ -1,8 +1,10 @@
 //! Control groups and the containers they stand for.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use hashbrown::HashMap;
+
+use crate::process::GRACE;
 
 /// What is known about a container. Metadata arrives later than the container; absent is not empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,13 +38,20 @@ pub struct Cgroup {
     pub path: Box<str>,
     /// The container whose group this or an ancestor is.
     pub container: Option<ContainerRef>,
+    /// When it was removed.
+    retired: Option<u64>,
 }
 
 /// The control groups of the node, by id, and no more than a given number of them.
+///
+/// A group that is removed stays for a grace period, because events of the other ring may still name it.
 #[derive(Debug)]
 pub struct Cgroups {
     by_id: HashMap<u64, Cgroup, foldhash::fast::RandomState>,
-    containers: HashMap<String, ContainerRef, foldhash::fast::RandomState>,
+    /// Containers, and the number of groups of each.
+    containers: HashMap<String, (ContainerRef, usize), foldhash::fast::RandomState>,
+    /// Removed groups in the order of their removal.
+    retired: VecDeque<(u64, u64)>,
     cap: usize,
     /// Groups that found no room.
     pub refused: u64,
@@ -51,30 +60,98 @@ pub struct Cgroups {
 impl Cgroups {
     /// An empty table for at most `cap` groups.
     pub fn new(cap: usize) -> Self {
-        Self { by_id: HashMap::default(), containers: HashMap::default(), cap, refused: 0 }
+        Self {
+            by_id: HashMap::default(),
+            containers: HashMap::default(),
+            retired: VecDeque::new(),
+            cap,
+            refused: 0,
+        }
     }
 
     /// Takes note of a group. Returns false when there was no room.
     pub fn insert(&mut self, id: u64, path: &str) -> bool {
-        if self.by_id.len() >= self.cap && !self.by_id.contains_key(&id) {
-            self.refused += 1;
-            return false;
+        // Those that are only waiting for their end give way first.
+        while self.by_id.len() >= self.cap && !self.by_id.contains_key(&id) {
+            let Some((time, old)) = self.retired.pop_front() else {
+                self.refused += 1;
+                return false;
+            };
+            self.remove_retired(old, time);
         }
         let container = container_of_path(path).map(|found| {
-            let known = self.containers.entry(found.id.clone()).or_insert_with(|| Arc::new(found));
+            let (known, groups) =
+                self.containers.entry(found.id.clone()).or_insert_with(|| (Arc::new(found), 0));
+            *groups += 1;
             Arc::clone(known)
         });
-        self.by_id.insert(id, Cgroup { path: path.into(), container });
+        if let Some(old) = self.by_id.insert(id, Cgroup { path: path.into(), container, retired: None }) {
+            self.release(old);
+        }
         true
     }
 
-    /// Forgets a group.
-    pub fn remove(&mut self, id: u64) {
-        if let Some(Cgroup { container: Some(container), .. }) = self.by_id.remove(&id)
-            && Arc::strong_count(&container) <= 2
+    /// Takes note that a group was removed at `time`.
+    pub fn retire(&mut self, id: u64, time: u64) {
+        if let Some(group) = self.by_id.get_mut(&id)
+            && group.retired.is_none()
         {
-            self.containers.remove(&container.id);
+            group.retired = Some(time);
+            self.retired.push_back((time, id));
         }
+    }
+
+    /// Forgets the groups whose grace period is over at `now`.
+    pub fn prune(&mut self, now: u64) {
+        while let Some((time, id)) = self.retired.pop_front_if(|(time, _)| time.saturating_add(GRACE) <= now)
+        {
+            self.remove_retired(id, time);
+        }
+    }
+
+    /// The queue may hold what has gone or come back.
+    fn remove_retired(&mut self, id: u64, time: u64) {
+        if self.by_id.get(&id).is_some_and(|group| group.retired == Some(time)) {
+            self.remove(id);
+        }
+    }
+
+    /// Forgets a group at once.
+    pub fn remove(&mut self, id: u64) {
+        if let Some(old) = self.by_id.remove(&id) {
+            self.release(old);
+        }
+    }
+
+    fn release(&mut self, group: Cgroup) {
+        let Some(container) = group.container else { return };
+        if let Some((_, groups)) = self.containers.get_mut(&container.id) {
+            *groups -= 1;
+            if *groups == 0 {
+                self.containers.remove(&container.id);
+            }
+        }
+    }
+
+    /// Adds what a runtime says about a container. Returns false where no group of that container is known.
+    pub fn describe(&mut self, id: &str, change: impl FnOnce(&mut Container)) -> bool {
+        let Some((container, _)) = self.containers.get_mut(id) else { return false };
+        let mut changed = Container::clone(container);
+        change(&mut changed);
+        id.clone_into(&mut changed.id);
+        let changed = Arc::new(changed);
+        *container = Arc::clone(&changed);
+        for group in self.by_id.values_mut() {
+            if group.container.as_ref().is_some_and(|c| c.id == id) {
+                group.container = Some(Arc::clone(&changed));
+            }
+        }
+        true
+    }
+
+    /// All containers.
+    pub fn containers(&self) -> impl Iterator<Item = &ContainerRef> {
+        self.containers.values().map(|(container, _)| container)
     }
 
     /// What is known about a group.
@@ -157,9 +234,17 @@ mod tests {
         let cases = [
             (format!("/docker/{ID}"), Some("docker")),
             (format!("/system.slice/docker-{ID}.scope"), Some("docker")),
-            (format!("/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod0c6a_1.slice/cri-containerd-{ID}.scope"), Some("containerd")),
+            (
+                format!(
+                    "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod0c6a_1.slice/cri-containerd-{ID}.scope"
+                ),
+                Some("containerd"),
+            ),
             (format!("/kubepods/burstable/podd1b2/{ID}"), Some("container")),
-            (format!("/system.slice/containerd.service/kubepods-pod1.slice:cri-containerd:{ID}"), Some("containerd")),
+            (
+                format!("/system.slice/containerd.service/kubepods-pod1.slice:cri-containerd:{ID}"),
+                Some("containerd"),
+            ),
             (format!("/machine.slice/libpod-{ID}.scope/container"), Some("podman")),
             (format!("/kubepods.slice/crio-{ID}.scope"), Some("cri-o")),
             (format!("/docker/{}/docker/{ID}", ID.replace('0', "f")), Some("docker")),

@@ -1,7 +1,8 @@
 //! From the bytes of a ring to a record that borrows them.
 
 use vedette_abi::{
-    ABI_VERSION, Call, CgroupDir, FileOpen, Gap, Header, Kind, NetConnect, ProcessExec, ProcessExit, ProcessFork,
+    ABI_VERSION, Call, CgroupDir, FileOpen, Gap, Header, Kind, NetConnect, ProcessExec, ProcessExit,
+    ProcessFork,
 };
 use zerocopy::FromBytes;
 

@@ -6,7 +6,7 @@ use vedette_abi::{InodeFacts, TaskFacts, task_flags};
 
 mod table;
 
-pub use table::{ProcessTable, TableStats};
+pub use table::{GRACE, MAX_ANCESTORS, ProcessTable, TICK, TableStats};
 
 /// Names a process for as long as the machine runs: process ids come back, together with the start they do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -33,7 +33,7 @@ pub enum Origin {
     Fork,
     /// Its exec was seen, its fork was not.
     Exec,
-    /// It was read from `/proc` after a loss.
+    /// It was looked up in `/proc`, to complete the snapshot or after a loss.
     Healed,
     /// Only the header of one of its events was seen.
     Header,
@@ -74,6 +74,11 @@ impl Exec {
     /// The arguments, `argv[0]` first.
     pub fn args(&self) -> impl Iterator<Item = &[u8]> {
         split_strings(&self.argv)
+    }
+
+    /// Whether anything is known about the program.
+    pub fn is_known(&self) -> bool {
+        self.time != 0 || !self.exe_path.is_empty() || !self.argv.is_empty()
     }
 
     /// Whether arguments are missing at the end.
@@ -141,5 +146,18 @@ impl Process {
     /// Whether it is a kernel thread.
     pub fn is_kthread(&self) -> bool {
         self.task.flags & task_flags::KTHREAD != 0
+    }
+
+    /// Whether somebody should look it up in `/proc`: either nothing but its key is known, or its program is not,
+    /// because it was there before the agent or its parent was not known when it was forked. Never after it has been
+    /// looked up, successfully or not ([`Origin::Healed`]), and not after its end.
+    pub fn is_incomplete(&self) -> bool {
+        let program = self.is_kthread() || self.exec.is_known();
+        match self.origin {
+            _ if self.exited.is_some() => false,
+            Origin::Healed => false,
+            Origin::Header => true,
+            Origin::Snapshot | Origin::Fork | Origin::Exec => !program,
+        }
     }
 }

@@ -15,11 +15,13 @@ pub struct StateLimits {
     pub processes: usize,
     /// Most control groups.
     pub cgroups: usize,
+    /// The hierarchy whose groups name containers (0 for cgroup v2); groups of others are ignored. `None`: all count.
+    pub hierarchy: Option<u32>,
 }
 
 impl Default for StateLimits {
     fn default() -> Self {
-        Self { processes: 65_536, cgroups: 16_384 }
+        Self { processes: 65_536, cgroups: 16_384, hierarchy: None }
     }
 }
 
@@ -39,7 +41,8 @@ pub struct StateStats {
 pub struct Applied {
     /// The process the record is about: who did it; for a fork, the child.
     pub process: Option<ProcessId>,
-    /// That process was not known, only its key is: somebody should look it up.
+    /// Something is missing about that process ([`Process::is_incomplete`]): somebody should look it up, and then call
+    /// [`State::complete`] or [`State::give_up`].
     pub incomplete: bool,
 }
 
@@ -52,6 +55,7 @@ pub struct State {
     pub cgroups: Cgroups,
     stats: StateStats,
     last_prune: u64,
+    hierarchy: Option<u32>,
 }
 
 /// Nanoseconds of event time between two prunings.
@@ -65,7 +69,12 @@ impl State {
             cgroups: Cgroups::new(limits.cgroups),
             stats: StateStats::default(),
             last_prune: 0,
+            hierarchy: limits.hierarchy,
         }
+    }
+
+    fn names_containers(&self, hierarchy: u32) -> bool {
+        self.hierarchy.is_none_or(|h| h == hierarchy)
     }
 
     /// What was lost and mended.
@@ -79,12 +88,18 @@ impl State {
         if time.saturating_sub(self.last_prune) >= PRUNE_EVERY {
             self.last_prune = time;
             self.processes.prune(time);
+            self.cgroups.prune(time);
         }
-        let known = |process| Applied { process: Some(process), incomplete: false };
         let nobody = Applied { process: None, incomplete: false };
         match &record.body {
-            Body::ProcessFork(fork) => known(self.fork(&fork.task, Origin::Fork)),
-            Body::ProcessSnapshot(fork) => known(self.fork(&fork.task, Origin::Snapshot)),
+            Body::ProcessFork(fork) => {
+                let id = self.fork(&fork.task, Origin::Fork);
+                self.known(id)
+            }
+            Body::ProcessSnapshot(fork) => {
+                let id = self.fork(&fork.task, Origin::Snapshot);
+                self.known(id)
+            }
             Body::ProcessExec { facts, exe, filename, cwd, argv, env } => {
                 let exec = Exec {
                     exe_path: (*exe).into(),
@@ -96,20 +111,23 @@ impl State {
                     exe: ExeFacts(facts.exe),
                     time,
                 };
-                known(self.exec(facts, exec, cwd))
+                let id = self.exec(facts, exec, cwd);
+                self.known(id)
             }
             Body::ProcessExit(_) => {
                 let key = ProcessKey { tgid: record.header.tgid, start: record.header.start };
                 Applied { process: self.processes.exit(key, time), incomplete: false }
             }
             Body::CgroupMkdir { facts, path } => {
-                if let Ok(path) = std::str::from_utf8(path) {
-                    self.cgroups.insert(facts.id, path);
+                if self.names_containers(facts.hierarchy) {
+                    self.cgroups.insert(facts.id, &String::from_utf8_lossy(path));
                 }
                 nobody
             }
             Body::CgroupRmdir { facts, .. } => {
-                self.cgroups.remove(facts.id);
+                if self.names_containers(facts.hierarchy) {
+                    self.cgroups.retire(facts.id, time);
+                }
                 nobody
             }
             Body::Gap(gap) => {
@@ -123,14 +141,16 @@ impl State {
         }
     }
 
+    fn known(&self, id: ProcessId) -> Applied {
+        let incomplete = self.processes.get(id).is_some_and(Process::is_incomplete);
+        Applied { process: Some(id), incomplete }
+    }
+
     /// The process that a record's header names, made up from the header where it is not known.
     fn actor(&mut self, record: &Record<'_>) -> Applied {
         let key = ProcessKey { tgid: record.header.tgid, start: record.header.start };
         match self.processes.find(key) {
-            Some(id) => {
-                let incomplete = self.processes.get(id).is_some_and(|p| p.origin == Origin::Header);
-                Applied { process: Some(id), incomplete }
-            }
+            Some(id) => self.known(id),
             None => {
                 self.stats.unknown_processes += 1;
                 let mut process = Process::unknown(key);
@@ -147,16 +167,22 @@ impl State {
     fn fork(&mut self, task: &TaskFacts, origin: Origin) -> ProcessId {
         let key = ProcessKey { tgid: task.tgid, start: task.start };
         let parent = self.parent_of(task);
-        // A snapshot may find what a fork has told already, and more: the exec that followed.
-        if origin == Origin::Snapshot
-            && let Some(id) = self.processes.find(key)
+        // The snapshot may find what a fork has told already, and more: the exec that followed. And a fork record may
+        // be older than what the snapshot or a look-up has found.
+        if let Some(id) = self.processes.find(key)
+            && let Some(known) = self.processes.get(id).filter(|p| p.origin != Origin::Header)
         {
+            if known.approximate_start {
+                let exact = Process { key, task: *task, approximate_start: false, ..known.clone() };
+                self.processes.insert(exact);
+            }
             if parent.is_some() {
                 self.processes.set_parent(id, parent);
             }
             return id;
         }
-        let inherited = parent.and_then(|p| self.processes.get(p));
+        // What was there before runs a program of its own, which is read elsewhere.
+        let inherited = parent.and_then(|p| self.processes.get(p)).filter(|_| origin == Origin::Fork);
         let exec = inherited.map(|p| Arc::clone(&p.exec)).unwrap_or_default();
         let cwd = inherited.map_or_else(|| Arc::from(&b""[..]), |p| Arc::clone(&p.cwd));
         let process = Process { parent, task: *task, exec, cwd, origin, ..Process::unknown(key) };
@@ -186,21 +212,60 @@ impl State {
         self.processes.insert(process)
     }
 
-    /// Fills in what somebody found out about a process from elsewhere (`/proc`).
-    pub fn complete(&mut self, process: Process) -> ProcessId {
+    /// Fills in what somebody read about a process in `/proc`. Records are better witnesses: of a process that is known
+    /// from them only what is missing is taken over, and a program that was seen to start is never replaced by one that
+    /// may have been read before. The parent is looked up by the key in `task`.
+    pub fn complete(&mut self, mut process: Process) -> ProcessId {
+        if process.parent.is_none() && process.task.parent_tgid != 0 {
+            let parent = ProcessKey { tgid: process.task.parent_tgid, start: process.task.parent_start };
+            process.parent = self.processes.find_near(parent);
+        }
+        process.origin = Origin::Healed;
+        let found = if process.approximate_start {
+            self.processes.find_near(process.key)
+        } else {
+            self.processes.find(process.key)
+        };
+        if let Some(known) = found.and_then(|id| self.processes.get(id)) {
+            if known.origin != Origin::Header {
+                process.task = known.task;
+            }
+            // What has ended shows no program any more.
+            if known.exec.time != 0 || !process.exec.is_known() {
+                process.exec = Arc::clone(&known.exec);
+                process.cwd = Arc::clone(&known.cwd);
+            }
+            // The parent that was there at the fork, not the one that took over.
+            process.parent = known.parent.filter(|p| self.processes.get(*p).is_some()).or(process.parent);
+        }
         self.processes.insert(process)
+    }
+
+    /// Takes note that a look-up found nothing, so that the process is not looked up again.
+    pub fn give_up(&mut self, id: ProcessId) {
+        if let Some(process) = self.processes.get_mut(id) {
+            process.origin = Origin::Healed;
+        }
+    }
+
+    /// The key of a process's parent where the parent is not in the table: what to look up next.
+    pub fn missing_parent(&self, id: ProcessId) -> Option<ProcessKey> {
+        let process = self.processes.get(id)?;
+        let parent = ProcessKey { tgid: process.task.parent_tgid, start: process.task.parent_start };
+        let known = process.parent.is_some_and(|p| self.processes.get(p).is_some());
+        (!known && parent.tgid != 0 && self.processes.find_near(parent).is_none()).then_some(parent)
     }
 
     /// Links processes whose parents were not known yet when they came in.
     pub fn link_parents(&mut self) {
-        let wanted: Vec<(ProcessKey, ProcessKey)> = self
+        let wanted: Vec<(ProcessId, ProcessKey)> = self
             .processes
-            .iter()
-            .filter(|p| p.parent.is_none() && p.task.parent_tgid != 0)
-            .map(|p| (p.key, ProcessKey { tgid: p.task.parent_tgid, start: p.task.parent_start }))
+            .entries()
+            .filter(|(_, p)| p.parent.is_none() && p.task.parent_tgid != 0)
+            .map(|(id, p)| (id, ProcessKey { tgid: p.task.parent_tgid, start: p.task.parent_start }))
             .collect();
         for (child, parent) in wanted {
-            if let (Some(child), Some(parent)) = (self.processes.find(child), self.processes.find(parent)) {
+            if let Some(parent) = self.processes.find_near(parent) {
                 self.processes.set_parent(child, Some(parent));
             }
         }

@@ -1,13 +1,16 @@
 //! One event together with what is known about who did it.
 
+use std::sync::Arc;
+
 use crate::{Clock, Container, Process, ProcessId, Record, State};
 
-/// Looks up the names of users and groups. Implementations cache; a lookup happens on the event path.
+/// Looks up the names of users and groups. Implementations cache, and share what they hold: a lookup happens on the
+/// event path, and what it returns must outlive a reload.
 pub trait UserNames {
     /// Name of a user, in the eyes of the host or of the container with this mount namespace.
-    fn user(&self, uid: u32, process: &Process) -> Option<&str>;
+    fn user(&self, uid: u32, process: &Process) -> Option<Arc<str>>;
     /// Name of a group.
-    fn group(&self, gid: u32, process: &Process) -> Option<&str>;
+    fn group(&self, gid: u32, process: &Process) -> Option<Arc<str>>;
 }
 
 /// Knows no names.
@@ -15,10 +18,10 @@ pub trait UserNames {
 pub struct NoNames;
 
 impl UserNames for NoNames {
-    fn user(&self, _uid: u32, _process: &Process) -> Option<&str> {
+    fn user(&self, _uid: u32, _process: &Process) -> Option<Arc<str>> {
         None
     }
-    fn group(&self, _gid: u32, _process: &Process) -> Option<&str> {
+    fn group(&self, _gid: u32, _process: &Process) -> Option<Arc<str>> {
         None
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! A process stays after its exit for as long as a descendant refers to it, and for a grace period in which events
 //! of other CPUs may still name it. Then it goes. When the table is full, the longest dead goes first, and a
-//! living process only when there is no dead one; each eviction is counted.
+//! living process only when there is no dead one; each eviction is counted. Ended ancestors may hold half of the
+//! table at most: a program that forks itself over and over, each time ending the parent, has no end of them.
 
 use std::collections::VecDeque;
 
@@ -11,10 +12,16 @@ use hashbrown::HashMap;
 use super::{Process, ProcessId, ProcessKey};
 
 /// Nanoseconds of one tick of `/proc/PID/stat` (`USER_HZ` is 100 on every architecture that Linux runs on today).
-const TICK: u64 = 10_000_000;
+pub const TICK: u64 = 10_000_000;
 
 /// How long an ended process stays at least, nanoseconds.
-const GRACE: u64 = 2_000_000_000;
+pub const GRACE: u64 = 2_000_000_000;
+
+/// Most ancestors that [`ProcessTable::ancestors`] goes through.
+pub const MAX_ANCESTORS: usize = 256;
+
+/// Processes that are looked at for one without children before an ancestor is evicted.
+const EVICTION_SCAN: usize = 16;
 
 #[derive(Debug)]
 struct Slot {
@@ -42,10 +49,12 @@ pub struct TableStats {
 pub struct ProcessTable {
     slots: Vec<Slot>,
     free: Vec<u32>,
+    by_key: HashMap<ProcessKey, ProcessId, foldhash::fast::RandomState>,
+    /// The process that started last under each number.
     by_tgid: HashMap<u32, ProcessId, foldhash::fast::RandomState>,
-    /// Ended processes in the order of their end.
+    /// Ended processes in the order in which they are looked at; each ended process is in it exactly once.
     ended: VecDeque<(u64, ProcessId)>,
-    /// Live ones in the order of their arrival, for eviction; may hold ids that are gone.
+    /// Live ones in the order of their arrival, for eviction; may hold ids that are gone or have ended.
     arrivals: VecDeque<ProcessId>,
     live: usize,
     cap: usize,
@@ -58,6 +67,7 @@ impl ProcessTable {
         Self {
             slots: Vec::new(),
             free: Vec::new(),
+            by_key: HashMap::default(),
             by_tgid: HashMap::default(),
             ended: VecDeque::new(),
             arrivals: VecDeque::new(),
@@ -88,7 +98,7 @@ impl ProcessTable {
         if slot.generation == id.generation { slot.process.as_ref() } else { None }
     }
 
-    /// The same, to change it. Its place among parents is changed by [`Self::set_parent`] only.
+    /// The same, to change it. Key, parent and end are changed by the table's own methods only.
     pub fn get_mut(&mut self, id: ProcessId) -> Option<&mut Process> {
         let slot = self.slots.get_mut(id.index as usize)?;
         if slot.generation == id.generation { slot.process.as_mut() } else { None }
@@ -96,40 +106,42 @@ impl ProcessTable {
 
     /// The process with this key, ended or not.
     pub fn find(&self, key: ProcessKey) -> Option<ProcessId> {
-        let id = *self.by_tgid.get(&key.tgid)?;
+        if let Some(id) = self.by_key.get(&key) {
+            return Some(*id);
+        }
+        // The start of the key is exact; that of a process that was read from /proc may not be.
+        let id = self.latest(key.tgid)?;
         let process = self.get(id)?;
-        let same = process.key.start == key.start
-            || (process.approximate_start && process.key.start / TICK == key.start / TICK);
-        same.then_some(id)
+        (process.approximate_start && process.key.start / TICK == key.start / TICK).then_some(id)
     }
 
-    /// The process that had this id last.
+    /// The process with this key, where the start in the key is only good to a clock tick.
+    pub fn find_near(&self, key: ProcessKey) -> Option<ProcessId> {
+        self.find(key).or_else(|| {
+            let id = self.latest(key.tgid)?;
+            (self.get(id)?.key.start / TICK == key.start / TICK).then_some(id)
+        })
+    }
+
+    /// The process that started last under this number.
     pub fn latest(&self, tgid: u32) -> Option<ProcessId> {
-        self.by_tgid.get(&tgid).copied().filter(|id| self.get(*id).is_some())
+        self.by_tgid.get(&tgid).copied()
     }
 
     /// Puts a process in, in place of one with the same key. Makes room by eviction if need be.
+    ///
+    /// Of the one it replaces there remain the parent, where the new one has none, the end, and the exact start.
     pub fn insert(&mut self, mut process: Process) -> ProcessId {
-        if let Some(id) = self.find(process.key) {
-            let parent = process.parent;
-            if let Some(old) = self.get_mut(id) {
-                process.children = old.children;
-                process.parent = old.parent;
-                process.exited = process.exited.or(old.exited);
-                *old = process;
-            }
-            if parent.is_some() {
-                self.set_parent(id, parent);
-            }
+        let found =
+            if process.approximate_start { self.find_near(process.key) } else { self.find(process.key) };
+        if let Some(id) = found {
+            self.replace(id, process);
             return id;
         }
-        while self.len() >= self.cap {
-            self.evict();
-        }
+        while self.len() >= self.cap && self.evict() {}
         let parent = process.parent.take();
-        let tgid = process.key.tgid;
+        let (key, exited) = (process.key, process.exited.take());
         process.children = 0;
-        let live = process.exited.is_none();
         let id = match self.free.pop() {
             Some(index) => {
                 let slot = &mut self.slots[index as usize];
@@ -141,22 +153,62 @@ impl ProcessTable {
                 ProcessId { index: (self.slots.len() - 1) as u32, generation: 0 }
             }
         };
-        if live {
-            self.live += 1;
-            self.arrivals.push_back(id);
-            self.trim_arrivals();
-        }
-        // A process of the same number that is still here has ended unseen, or its end is still to be pruned.
-        if let Some(old) = self.by_tgid.insert(tgid, id) {
-            self.end(old, None);
-        }
+        self.live += 1;
+        self.arrivals.push_back(id);
+        self.trim_arrivals();
+        self.by_key.insert(key, id);
         self.set_parent(id, parent);
+        // A number belongs to one living process: of two, the one that started earlier has ended, unseen or with
+        // its end still to come. That may be the one that is put in, when one of its last events comes late.
+        match self.latest(key.tgid).and_then(|other| Some((other, self.get(other)?.key.start))) {
+            Some((_, start)) if start > key.start => self.end(id, None),
+            Some((other, _)) => {
+                self.by_tgid.insert(key.tgid, id);
+                self.end(other, None);
+            }
+            None => {
+                self.by_tgid.insert(key.tgid, id);
+            }
+        }
+        if exited.is_some() {
+            self.end(id, exited);
+        }
         id
+    }
+
+    fn replace(&mut self, id: ProcessId, mut process: Process) {
+        let (parent, exited) = (process.parent, process.exited);
+        let Some(old) = self.get_mut(id) else { return };
+        let (old_key, exact) = (old.key, !old.approximate_start);
+        if process.approximate_start && exact {
+            process.key = old_key;
+            process.task.start = old_key.start;
+            process.approximate_start = false;
+        }
+        process.children = old.children;
+        process.parent = old.parent;
+        process.exited = old.exited;
+        let key = process.key;
+        *old = process;
+        if key != old_key {
+            self.by_key.remove(&old_key);
+            self.by_key.insert(key, id);
+        }
+        if parent.is_some() {
+            self.set_parent(id, parent);
+        }
+        if exited.is_some() {
+            self.end(id, exited);
+        }
     }
 
     /// Makes `parent` the parent of `id`, unless that would make a process its own ancestor.
     pub fn set_parent(&mut self, id: ProcessId, parent: Option<ProcessId>) {
-        let parent = parent.filter(|p| *p != id && !self.ancestors(*p).any(|(a, _)| a == id));
+        let Some(children) = self.get(id).map(|p| p.children) else { return };
+        // A process without children is nobody's ancestor, which spares the walk in all but a few cases.
+        let parent = parent.filter(|p| {
+            *p != id && self.get(*p).is_some() && (children == 0 || !self.chain(*p).any(|(a, _)| a == id))
+        });
         let Some(process) = self.get_mut(id) else { return };
         let old = std::mem::replace(&mut process.parent, parent);
         if old == parent {
@@ -181,34 +233,36 @@ impl ProcessTable {
     }
 
     fn end(&mut self, id: ProcessId, time: Option<u64>) {
-        let latest = self.ended.back().map_or(0, |(t, _)| *t);
+        let latest = self.latest_end();
         let Some(process) = self.get_mut(id) else { return };
         if process.exited.is_some() {
             return;
         }
-        // The queue is in the order of time: an end that comes late is filed under the latest.
-        let time = time.unwrap_or(latest).max(latest);
-        process.exited = Some(time);
+        process.exited = Some(time.unwrap_or(latest));
         self.live -= 1;
-        self.ended.push_back((time, id));
+        // The queue is in the order of time: an end that comes late is filed under the latest.
+        self.ended.push_back((time.unwrap_or(latest).max(latest), id));
     }
 
     /// Removes ended processes that nothing refers to and whose grace period is over at `now`.
     pub fn prune(&mut self, now: u64) {
-        let mut kept = 0;
-        while kept < self.ended.len() {
-            let (time, id) = self.ended[0];
+        let mut ancestors = 0;
+        for _ in 0..self.ended.len() {
+            let Some((time, id)) = self.ended.front().copied() else { break };
             if time.saturating_add(GRACE) > now {
                 break;
             }
             self.ended.pop_front();
             match self.get(id) {
                 // Descendants refer to it: look again after they are gone.
-                Some(process) if process.children > 0 => {
+                Some(process) if process.children > 0 && ancestors < self.cap / 2 => {
+                    ancestors += 1;
                     self.ended.push_back((now.max(self.latest_end()), id));
-                    kept += 1;
                 }
-                Some(_) => self.remove(id),
+                Some(process) => {
+                    self.stats.evicted_ended += u64::from(process.children > 0);
+                    self.remove(id);
+                }
                 None => {}
             }
         }
@@ -219,7 +273,8 @@ impl ProcessTable {
     }
 
     fn remove(&mut self, id: ProcessId) {
-        let Some(slot) = self.slots.get_mut(id.index as usize).filter(|s| s.generation == id.generation) else {
+        let Some(slot) = self.slots.get_mut(id.index as usize).filter(|s| s.generation == id.generation)
+        else {
             return;
         };
         let Some(process) = slot.process.take() else { return };
@@ -228,6 +283,7 @@ impl ProcessTable {
         if process.exited.is_none() {
             self.live -= 1;
         }
+        self.by_key.remove(&process.key);
         if self.by_tgid.get(&process.key.tgid) == Some(&id) {
             self.by_tgid.remove(&process.key.tgid);
         }
@@ -236,22 +292,36 @@ impl ProcessTable {
         }
     }
 
-    /// Makes room for one: the longest dead, else the oldest arrival.
-    fn evict(&mut self) {
-        while let Some((_, id)) = self.ended.pop_front() {
-            if self.get(id).is_some() {
-                self.remove(id);
-                self.stats.evicted_ended += 1;
-                return;
-            }
+    /// Makes room for one: the longest dead, else the oldest arrival, and of those near the front of the queue rather
+    /// one without children, so that ancestries stay whole. Returns false when there is nothing left to remove.
+    fn evict(&mut self) -> bool {
+        let leaf = self
+            .ended
+            .iter()
+            .take(EVICTION_SCAN)
+            .position(|(_, id)| self.get(*id).is_some_and(|p| p.children == 0))
+            .unwrap_or(0);
+        if let Some((_, id)) = self.ended.remove(leaf) {
+            self.remove(id);
+            self.stats.evicted_ended += 1;
+            return true;
         }
+        let mut parents = 0;
         while let Some(id) = self.arrivals.pop_front() {
-            if self.get(id).is_some() {
-                self.remove(id);
-                self.stats.evicted_live += 1;
-                return;
+            match self.get(id) {
+                Some(process) if process.children > 0 && parents < EVICTION_SCAN => {
+                    parents += 1;
+                    self.arrivals.push_back(id);
+                }
+                Some(_) => {
+                    self.remove(id);
+                    self.stats.evicted_live += 1;
+                    return true;
+                }
+                None => {}
             }
         }
+        false
     }
 
     /// Keeps the arrival queue from growing with the processes that came and went.
@@ -263,8 +333,12 @@ impl ProcessTable {
         }
     }
 
-    /// A process's ancestors, parent first.
+    /// A process's ancestors, parent first, at most [`MAX_ANCESTORS`] of them.
     pub fn ancestors(&self, id: ProcessId) -> impl Iterator<Item = (ProcessId, &Process)> {
+        self.chain(id).take(MAX_ANCESTORS)
+    }
+
+    fn chain(&self, id: ProcessId) -> impl Iterator<Item = (ProcessId, &Process)> {
         let mut next = self.get(id).and_then(|p| p.parent);
         std::iter::from_fn(move || {
             let id = next?;
@@ -277,5 +351,13 @@ impl ProcessTable {
     /// All processes.
     pub fn iter(&self) -> impl Iterator<Item = &Process> {
         self.slots.iter().filter_map(|s| s.process.as_ref())
+    }
+
+    /// All processes with their places.
+    pub fn entries(&self) -> impl Iterator<Item = (ProcessId, &Process)> {
+        self.slots.iter().enumerate().filter_map(|(index, slot)| {
+            let id = ProcessId { index: index as u32, generation: slot.generation };
+            Some((id, slot.process.as_ref()?))
+        })
     }
 }
