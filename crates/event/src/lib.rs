@@ -9,6 +9,8 @@ mod clock;
 pub mod decode;
 pub mod process;
 mod state;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod view;
 
 pub use cgroup::{Cgroup, Cgroups, Container, ContainerRef, container_of_path};
