@@ -1,7 +1,14 @@
-//! The node agent.
+//! The node agent: sensor, process table, policies, alerts.
 
 pub mod btf;
+pub mod cli;
+pub mod clock;
+pub mod config;
 pub mod identity;
+pub mod metrics;
 pub mod names;
 pub mod proc;
+pub mod pump;
 pub mod sensor;
+pub mod stats;
+pub mod policies;

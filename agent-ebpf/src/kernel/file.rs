@@ -99,6 +99,9 @@ kfields!(probed Inode {
     mtime_nsec: u32 = INODE_MTIME_NSEC;
 });
 
+/// Kernels since 6.13 keep a flag in the top bit of the change time's nanoseconds.
+const NSEC_MASK: u32 = 0x3fff_ffff;
+
 /// `S_IFMT` and `S_IFSOCK` of `<sys/stat.h>`.
 const S_IFMT: u16 = 0o170000;
 const S_IFSOCK: u16 = 0o140000;
@@ -116,7 +119,7 @@ impl Inode {
         let sb = self.sb();
         out.ino = self.ino();
         out.ctime_sec = self.ctime_sec();
-        out.ctime_nsec = self.ctime_nsec();
+        out.ctime_nsec = self.ctime_nsec() & NSEC_MASK;
         out.mtime_sec = self.mtime_sec();
         out.mtime_nsec = self.mtime_nsec();
         out.dev = probed(sb.0, &super::SB_DEV);

@@ -65,6 +65,13 @@ impl Batch {
         self.entries.truncate(split);
     }
 
+    /// Adds another batch behind this one.
+    pub fn append(&mut self, other: &Self) {
+        for entry in &other.entries {
+            self.push(other.record(entry));
+        }
+    }
+
     /// Empties it and keeps its memory, unless that has grown beyond what a burst should leave behind.
     pub fn clear(&mut self) {
         const KEEP: usize = 1 << 20;

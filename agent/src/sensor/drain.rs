@@ -35,13 +35,15 @@ pub struct Drain {
     state: RingBuf<MapData>,
     events: RingBuf<MapData>,
     later: Batch,
+    /// An empty batch whose memory is used again.
+    spare: Batch,
     stats: DrainStats,
 }
 
 impl Drain {
     /// Takes over the rings.
     pub fn new(state: RingBuf<MapData>, events: RingBuf<MapData>) -> Self {
-        Self { state, events, later: Batch::default(), stats: DrainStats::default() }
+        Self { state, events, later: Batch::default(), spare: Batch::default(), stats: DrainStats::default() }
     }
 
     /// What was taken so far.
@@ -54,28 +56,35 @@ impl Drain {
         (&self.state, &self.events)
     }
 
-    /// One round into `out`, which must be empty. `now` is `CLOCK_BOOTTIME` taken just before. With
-    /// `events: false` only state is taken: the event ring then fills, and the kernel counts what it loses.
+    /// One round, appended to `out`. `now` is `CLOCK_BOOTTIME` taken just before. With `events: false` only state
+    /// is taken: the event ring then fills, and the kernel counts what it loses.
     pub fn round(&mut self, now: u64, events: bool, out: &mut Batch) -> Drained {
-        std::mem::swap(out, &mut self.later);
+        let mut fresh = std::mem::take(&mut self.later);
         let mut more = false;
         if events {
-            let start = out.bytes();
+            let start = fresh.bytes();
             while let Some(item) = self.events.next() {
-                out.push(&item);
+                fresh.push(&item);
                 self.stats.events += 1;
-                if out.bytes() - start >= EVENTS_PER_ROUND {
+                if fresh.bytes() - start >= EVENTS_PER_ROUND {
                     more = true;
                     break;
                 }
             }
         }
         while let Some(item) = self.state.next() {
-            out.push(&item);
+            fresh.push(&item);
             self.stats.state += 1;
         }
-        self.later.clear();
-        out.settle(now, &mut self.later);
+        std::mem::swap(&mut self.later, &mut self.spare);
+        fresh.settle(now, &mut self.later);
+        if out.is_empty() {
+            std::mem::swap(out, &mut fresh);
+        } else {
+            out.append(&fresh);
+        }
+        fresh.clear();
+        self.spare = fresh;
         if more || !self.later.is_empty() { Drained::More } else { Drained::Idle }
     }
 }
