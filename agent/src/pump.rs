@@ -66,6 +66,11 @@ impl Pump {
         let _ = self.stop.write(1);
     }
 
+    /// Whether the thread has ended.
+    pub fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+
     /// Waits for the end.
     ///
     /// # Errors

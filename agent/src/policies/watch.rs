@@ -6,13 +6,16 @@
 
 use std::{
     collections::HashSet,
-    os::fd::{AsFd, AsRawFd, RawFd},
+    os::fd::AsFd,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
-use tokio::io::{Interest, unix::AsyncFd};
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::inotify::{AddWatchFlags, InitFlags, Inotify},
+};
+use tokio::sync::mpsc;
 
 /// How long files must have been left alone.
 const QUIET: Duration = Duration::from_millis(200);
@@ -24,31 +27,78 @@ const PATIENCE: Duration = Duration::from_secs(2);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Change;
 
-/// An inotify instance as a descriptor that tokio can wait on.
-struct Events(Inotify);
-
-impl AsRawFd for Events {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_fd().as_raw_fd()
-    }
-}
-
-/// Watches the directories of policy files.
+/// Watches the directories of policy files, on a thread that sleeps in the kernel.
 pub struct Watch {
-    events: AsyncFd<Events>,
-    paths: Vec<PathBuf>,
+    changes: mpsc::Receiver<Change>,
 }
 
 impl Watch {
     /// Watches files and directories.
     ///
     /// # Errors
-    /// The system has no inotify instance left.
+    /// The system has no inotify instance or thread left.
     pub fn new(paths: &[PathBuf]) -> std::io::Result<Self> {
-        let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
-        let watch = Self { events: AsyncFd::with_interest(Events(inotify), Interest::READABLE)?, paths: paths.to_vec() };
-        watch.register();
-        Ok(watch)
+        let watcher = Watcher {
+            inotify: Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?,
+            paths: paths.to_vec(),
+        };
+        watcher.register();
+        // One that waits already says everything that a second one would.
+        let (sender, changes) = mpsc::channel(1);
+        std::thread::Builder::new().name("vedette-watch".into()).spawn(move || watcher.run(&sender))?;
+        Ok(Self { changes })
+    }
+
+    /// Waits for a change that has settled.
+    ///
+    /// # Errors
+    /// The thread has ended: the kernel takes no watches from us any more.
+    pub async fn changed(&mut self) -> std::io::Result<Change> {
+        self.changes.recv().await.ok_or_else(|| std::io::Error::other("inotify failed"))
+    }
+}
+
+struct Watcher {
+    inotify: Inotify,
+    paths: Vec<PathBuf>,
+}
+
+impl Watcher {
+    /// Tells of changes until nobody listens or inotify fails; both end the channel.
+    fn run(&self, changes: &mpsc::Sender<Change>) {
+        loop {
+            match self.wait(None) {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(_) => return,
+            }
+            let patience = Instant::now() + PATIENCE;
+            while Instant::now() < patience && matches!(self.wait(Some(QUIET)), Ok(true)) {}
+            self.register();
+            if changes.is_closed() {
+                return;
+            }
+            // Full: a change is waiting to be seen already.
+            let _ = changes.try_send(Change);
+        }
+    }
+
+    /// Waits for events, at most that long, and reads them. Returns whether one concerns us.
+    fn wait(&self, at_most: Option<Duration>) -> nix::Result<bool> {
+        let timeout = match at_most {
+            None => PollTimeout::NONE,
+            Some(time) => PollTimeout::try_from(time).unwrap_or(PollTimeout::ZERO),
+        };
+        match poll(&mut [PollFd::new(self.inotify.as_fd(), PollFlags::POLLIN)], timeout) {
+            Ok(0) | Err(nix::errno::Errno::EINTR) => return Ok(false),
+            Ok(_) => {}
+            Err(error) => return Err(error),
+        }
+        match self.inotify.read_events() {
+            Ok(events) => Ok(events.iter().any(|e| self.concerns(e.name.as_deref()))),
+            Err(nix::errno::Errno::EAGAIN | nix::errno::Errno::EINTR) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Watches what there is now. A path that is not there is found again through its directory.
@@ -69,7 +119,7 @@ impl Watch {
             directories.insert(parent.to_owned());
         }
         for directory in directories {
-            if let Err(error) = self.events.get_ref().0.add_watch(&directory, flags) {
+            if let Err(error) = self.inotify.add_watch(&directory, flags) {
                 tracing::debug!(directory = %directory.display(), %error, "not watched for changes");
             }
         }
@@ -84,35 +134,6 @@ impl Watch {
             // A ConfigMap's files are links through `..data`, which is what gets replaced.
             is_file_there || name == "..data" || path.file_name() == Some(name)
         })
-    }
-
-    /// Waits for a change, and then for quiet.
-    ///
-    /// # Errors
-    /// The descriptor failed.
-    pub async fn changed(&mut self) -> std::io::Result<Change> {
-        while !self.read_events().await? {}
-        let patience = tokio::time::Instant::now() + PATIENCE;
-        while tokio::time::Instant::now() < patience {
-            if tokio::time::timeout(QUIET, self.read_events()).await.is_err() {
-                break;
-            }
-        }
-        self.register();
-        Ok(Change)
-    }
-
-    /// Waits for events and reads them. Returns whether one concerns us.
-    async fn read_events(&self) -> std::io::Result<bool> {
-        loop {
-            let mut ready = self.events.readable().await?;
-            let result = ready.try_io(|fd| fd.get_ref().0.read_events().map_err(std::io::Error::from));
-            match result {
-                Ok(Ok(events)) => return Ok(events.iter().any(|e| self.concerns(e.name.as_deref()))),
-                Ok(Err(error)) => return Err(error),
-                Err(_would_block) => {}
-            }
-        }
     }
 }
 

@@ -56,9 +56,9 @@ pub struct SensorOptions {
     pub events_ring: u32,
     /// Most control groups that the filter knows.
     pub cgroups: u32,
-    /// Controller (row of `cgroup_subsys_id`) whose hierarchy names containers, by its name in the kernel; `None` for
+    /// Controller whose hierarchy names containers, by its enumerator in the kernel's `cgroup_subsys_id`; `None` for
     /// cgroup v2.
-    pub cgroup_controller: Option<String>,
+    pub cgroup_controller: Option<&'static str>,
     /// Process whose own events are left out.
     pub skip_tgid: u32,
     /// Offsets to use in place of the kernel's; for the test that proves stale ones are noticed.
@@ -116,8 +116,7 @@ impl Sensor {
         let upid_size = btf.struct_size("upid")?;
         let subsystem = options
             .cgroup_controller
-            .as_ref()
-            .and_then(|name| btf.enumerator("cgroup_subsys_id", &format!("{name}_cgrp_id")))
+            .and_then(|enumerator| btf.enumerator("cgroup_subsys_id", enumerator))
             .unwrap_or(vedette_abi::ABSENT);
         let arguments: Vec<Option<u32>> = PROGRAMS
             .iter()

@@ -46,6 +46,11 @@ impl Plan {
         self.flags |= filter_flags::ENVIRONMENT;
     }
 
+    /// Whether the environment of new programs is asked for.
+    pub fn wants_environment(&self) -> bool {
+        self.flags & filter_flags::ENVIRONMENT != 0
+    }
+
     /// What either plan asks for.
     pub fn union(&self, other: &Self) -> Self {
         let mut both = self.clone();

@@ -8,7 +8,6 @@
 //! what is not UTF-8 is replaced, and control characters are escaped.
 
 mod attack;
-mod errno;
 mod event;
 mod finding;
 mod format;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use serde::{Deserialize, Serialize};
 use vedette_abi::{FileOpen, InodeFacts, NetConnect, path_flags};
 
-use super::{errno::errno_name, is_false, lossy};
+use super::{is_false, lossy};
 use crate::{Body, View};
 
 /// An event. What its kind does not have is left out.
@@ -121,7 +121,7 @@ impl EventInfo {
         self.result = Some(result);
         // Negative numbers from -4095 on are errors (`MAX_ERRNO` of the kernel).
         if (-4095..0).contains(&result) {
-            self.error = errno_name(-result).map(str::to_owned);
+            self.error = crate::errno_name(result.unsigned_abs()).map(str::to_owned);
         }
     }
 
