@@ -205,6 +205,7 @@ fn compare(term: &Term, check: &Check, span: Span) -> Lowered<Cond> {
         text: comparison.text,
         term: term.clone(),
         span,
+        is_scope: false,
     })))
 }
 
