@@ -44,7 +44,11 @@ fn run(prelude: &str, case: &Node) -> Vec<String> {
         .collect();
     if let Some(expected) = case.get("error").and_then(Node::as_str) {
         let found = errors.iter().any(|(code, _)| code == expected);
-        return if found { Vec::new() } else { vec![format!("`{condition}`: expected {expected}, found {errors:?}")] };
+        return if found {
+            Vec::new()
+        } else {
+            vec![format!("`{condition}`: expected {expected}, found {errors:?}")]
+        };
     }
     let Some(set) = loaded.set else { return vec![format!("`{condition}`: {errors:?}")] };
     let mut evaluator = Evaluator::new(set);
