@@ -26,7 +26,7 @@ impl Loaded {
     /// All findings of at least that severity, rendered for people.
     pub fn render(&self, at_least: crate::diagnostic::Severity, colour: bool) -> String {
         let wanted = self.diagnostics.iter().filter(|d| d.severity >= at_least);
-        wanted.map(|d| d.render(&self.sources, colour) + "\n").collect()
+        wanted.map(|d| d.render(&self.sources, colour) + "\n\n").collect()
     }
 }
 
