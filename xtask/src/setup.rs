@@ -20,8 +20,9 @@ use crate::workspace::{self, Workspace};
 
 /// Find the tools that the build needs, and install the missing ones.
 ///
-/// A rustup nightly with the rust-src component is used where there is one, else the distribution's
-/// Rust with its sources; on Debian that is installed (rustc-web, cargo-web, rust-web-src). bpf-linker is
+/// A rustup nightly with the rust-src component is used where there is one, then the toolchain in use or
+/// the system's Rust if they have those sources. If none has, Debian's rustc-web, cargo-web and rust-web-src
+/// are installed, or without root the rust-src component of the toolchain in use. bpf-linker is
 /// built once, with that compiler's LLVM library, and cached in $VEDETTE_CACHE, $XDG_CACHE_HOME/vedette or
 /// ~/.cache/vedette.
 ///
