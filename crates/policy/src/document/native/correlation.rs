@@ -1,0 +1,153 @@
+//! `sequence`, `threshold` and `throttle` as written.
+
+use std::time::Duration;
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::document::item::At;
+use crate::document::reader::{Reader, key_span};
+use crate::source::MappedText;
+
+/// Several events, one after the other.
+#[derive(Debug, Clone)]
+pub struct SequenceItem {
+    /// The fields that the events have in common.
+    pub by: Vec<At<String>>,
+    /// How long the whole may take.
+    pub within: Duration,
+    /// The events.
+    pub steps: Vec<StepItem>,
+}
+
+/// One event of a sequence.
+#[derive(Debug, Clone)]
+pub struct StepItem {
+    /// Its name in the alert.
+    pub name: Option<String>,
+    /// Its condition.
+    pub condition: At<MappedText>,
+}
+
+/// So many events in so much time.
+#[derive(Debug, Clone)]
+pub struct ThresholdItem {
+    /// How many.
+    pub count: u32,
+    /// Count different values of this field instead of events.
+    pub distinct: Option<Distinct>,
+    /// The fields that the events have in common.
+    pub by: Vec<At<String>>,
+    /// In how much time.
+    pub within: Duration,
+}
+
+/// The field whose values are counted.
+pub type Distinct = At<String>;
+
+/// How often a rule may raise an alert.
+#[derive(Debug, Clone)]
+pub struct ThrottleItem {
+    /// The fields by which alerts count as the same.
+    pub by: Vec<At<String>>,
+    /// One alert at once, then one summary for each interval.
+    pub interval: Duration,
+}
+
+/// Parses `500ms`, `60s`, `2m`, `1h`, `1d` and sums such as `1m30s`.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    let mut total = Duration::ZERO;
+    let mut rest = text.trim();
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let number: u64 = rest[..digits].parse().ok()?;
+        rest = &rest[digits..];
+        let letters = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+        let part = match &rest[..letters] {
+            "ms" => Duration::from_millis(number),
+            "s" => Duration::from_secs(number),
+            "m" => Duration::from_secs(number.checked_mul(60)?),
+            "h" => Duration::from_secs(number.checked_mul(3600)?),
+            "d" => Duration::from_secs(number.checked_mul(86400)?),
+            _ => return None,
+        };
+        total = total.checked_add(part)?;
+        rest = &rest[letters..];
+    }
+    (total <= Duration::from_secs(30 * 86400)).then_some(total)
+}
+
+fn duration(reader: &mut Reader<'_, '_>, key: &str) -> Option<Duration> {
+    let text = reader.required(key)?;
+    match parse_duration(&text.value) {
+        Some(duration) if !duration.is_zero() => Some(duration),
+        _ => {
+            let message = format!("`{}` is no length of time", text.value);
+            let hint = "such as 500ms, 60s, 2m or 1h; at most 30d";
+            reader.report(Diagnostic::error(Code::Correlation, text.span, message).with_hint(hint));
+            None
+        }
+    }
+}
+
+pub(super) fn read_sequence(reader: &mut Reader<'_, '_>) -> Option<SequenceItem> {
+    let node = reader.mapping("sequence")?;
+    let mut inner = Reader { node, subject: reader.subject.clone(), diagnostics: &mut *reader.diagnostics };
+    inner.known_keys(&["by", "within", "steps"]);
+    let by = inner.texts("by").unwrap_or_default();
+    let within = duration(&mut inner, "within")?;
+    let mut steps = Vec::new();
+    for node in inner.mappings("steps") {
+        let mut step = Reader { node, subject: inner.subject.clone(), diagnostics: &mut *inner.diagnostics };
+        step.known_keys(&["name", "condition"]);
+        step.required("condition")?;
+        let Some(condition) = step.mapped("condition") else { continue };
+        steps.push(StepItem { name: step.text("name").map(|n| n.value), condition });
+    }
+    if steps.len() < 2 || steps.len() > 16 {
+        let span = key_span(node, "steps");
+        inner.error(Code::Correlation, span, format!("a sequence has 2 to 16 steps, not {}", steps.len()));
+        return None;
+    }
+    Some(SequenceItem { by, within, steps })
+}
+
+pub(super) fn read_threshold(reader: &mut Reader<'_, '_>) -> Option<ThresholdItem> {
+    let node = reader.mapping("threshold")?;
+    let mut inner = Reader { node, subject: reader.subject.clone(), diagnostics: &mut *reader.diagnostics };
+    inner.known_keys(&["count", "distinct", "by", "within"]);
+    let count = inner.required("count")?;
+    let Some(number) = count.value.parse().ok().filter(|n| (2..=100_000).contains(n)) else {
+        inner.error(Code::Correlation, count.span, "`count` is a number from 2 to 100000");
+        return None;
+    };
+    Some(ThresholdItem {
+        count: number,
+        distinct: inner.text("distinct"),
+        by: inner.texts("by").unwrap_or_default(),
+        within: duration(&mut inner, "within")?,
+    })
+}
+
+pub(super) fn read_throttle(reader: &mut Reader<'_, '_>) -> Option<ThrottleItem> {
+    let node = reader.mapping("throttle")?;
+    let mut inner = Reader { node, subject: reader.subject.clone(), diagnostics: &mut *reader.diagnostics };
+    inner.known_keys(&["by", "interval"]);
+    let by = inner.texts("by").unwrap_or_default();
+    Some(ThrottleItem { by, interval: duration(&mut inner, "interval")? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations() {
+        assert_eq!(parse_duration("1m30s"), Some(Duration::from_secs(90)));
+        assert_eq!(parse_duration("500ms"), Some(Duration::from_millis(500)));
+        for bad in ["", "5", "s", "5 s", "99999999999999999999s", "18446744073709551615h", "40d", "-1s"] {
+            assert_eq!(parse_duration(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! A checked rule: what people see of it, and what it needs to be decided.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use crate::document::native::{Action, Mode, PolicyKind, Scope};
+
+use crate::check::Cond;
+use crate::output::Output;
+use crate::source::Span;
+use crate::term::Term;
+
+/// How urgent an alert is, most urgent first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Priority {
+    /// The system is unusable.
+    Emergency,
+    /// Act at once.
+    Alert,
+    /// Critical.
+    Critical,
+    /// An error.
+    Error,
+    /// A warning.
+    Warning,
+    /// Normal but noteworthy.
+    Notice,
+    /// For information.
+    Informational,
+    /// For debugging.
+    Debug,
+}
+
+impl Priority {
+    /// All of them, most urgent first.
+    pub const ALL: [Self; 8] = [
+        Self::Emergency,
+        Self::Alert,
+        Self::Critical,
+        Self::Error,
+        Self::Warning,
+        Self::Notice,
+        Self::Informational,
+        Self::Debug,
+    ];
+
+    /// The word for it, as in alerts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Emergency => "Emergency",
+            Self::Alert => "Alert",
+            Self::Critical => "Critical",
+            Self::Error => "Error",
+            Self::Warning => "Warning",
+            Self::Notice => "Notice",
+            Self::Informational => "Informational",
+            Self::Debug => "Debug",
+        }
+    }
+
+    /// The priority of that name, whatever the case of letters; `Info` is short for `Informational`.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.eq_ignore_ascii_case("info") {
+            return Some(Self::Informational);
+        }
+        Self::ALL.into_iter().find(|p| p.as_str().eq_ignore_ascii_case(text))
+    }
+}
+
+/// Where a rule comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
+pub struct PolicyRef {
+    /// The kind of native policy; `None` for a Falco file.
+    pub kind: Option<PolicyKind>,
+    /// The name of the policy, or of the file.
+    pub name: String,
+    /// The namespace of a `SecurityPolicy`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+}
+
+/// A rule that has been checked.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub desc: String,
+    /// How urgent its alerts are.
+    pub priority: Priority,
+    /// Its tags, as written.
+    pub tags: Vec<String>,
+    /// The ATT&CK technique ids among the tags, such as `T1059.004`.
+    pub attack: Vec<String>,
+    /// The event source: `syscall`.
+    pub source: String,
+    /// Whether it is on.
+    pub enabled: bool,
+    /// What it does when it matches.
+    pub action: Action,
+    /// Whether it acts, or says what it would have done.
+    pub mode: Mode,
+    /// Where it comes from.
+    pub policy: PolicyRef,
+    /// To whom it applies.
+    pub scope: Scope,
+    /// What makes it match.
+    pub detection: Detection,
+    /// The text of its alerts.
+    pub output: Output,
+    /// How often it may raise an alert.
+    pub throttle: Option<Throttle>,
+    /// Where its name is written.
+    pub span: Span,
+    /// Whether it wants to hear that it names no event type.
+    pub warn_evttypes: bool,
+}
+
+impl Rule {
+    /// Whether it is evaluated at all.
+    pub fn is_active(&self) -> bool {
+        self.enabled && self.mode != Mode::Disabled
+    }
+
+    /// Its conditions: one, or those of the steps of a sequence.
+    pub fn conditions(&self) -> Vec<&Condition> {
+        match &self.detection {
+            Detection::Single(condition) => vec![condition],
+            Detection::Threshold(threshold) => vec![&threshold.condition],
+            Detection::Sequence(sequence) => sequence.steps.iter().map(|s| &s.condition).collect(),
+        }
+    }
+
+    /// The terms, besides its conditions, that it reads from an event: for the output, the keys and the count.
+    pub fn output_terms(&self) -> impl Iterator<Item = &Term> {
+        let keys: Vec<&Term> = match &self.detection {
+            Detection::Single(_) => Vec::new(),
+            Detection::Threshold(t) => t.by.iter().chain(t.distinct.as_ref()).collect(),
+            Detection::Sequence(s) => s.by.iter().collect(),
+        };
+        let throttle = self.throttle.iter().flat_map(|t| t.by.iter());
+        self.output.terms().chain(keys).chain(throttle)
+    }
+}
+
+/// A condition that has been checked, with its scope.
+#[derive(Debug, Clone)]
+pub struct Condition {
+    /// The condition, macros expanded, as text.
+    pub text: String,
+    /// The condition, typed.
+    pub cond: Cond,
+}
+
+/// What makes a rule match.
+#[derive(Debug, Clone)]
+pub enum Detection {
+    /// One event.
+    Single(Condition),
+    /// So many events in so much time.
+    Threshold(Threshold),
+    /// Several events, one after the other.
+    Sequence(Sequence),
+}
+
+/// So many events in so much time.
+#[derive(Debug, Clone)]
+pub struct Threshold {
+    /// Which events count.
+    pub condition: Condition,
+    /// How many it takes.
+    pub count: u32,
+    /// Count different values of this instead of events.
+    pub distinct: Option<Term>,
+    /// What the events have in common.
+    pub by: Vec<Term>,
+    /// In how much time.
+    pub within: Duration,
+}
+
+/// Several events, one after the other.
+#[derive(Debug, Clone)]
+pub struct Sequence {
+    /// The events.
+    pub steps: Vec<Step>,
+    /// What they have in common.
+    pub by: Vec<Term>,
+    /// How long the whole may take.
+    pub within: Duration,
+}
+
+/// One event of a sequence.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// Its name in the alert.
+    pub name: String,
+    /// Its condition.
+    pub condition: Condition,
+}
+
+/// How often a rule may raise an alert.
+#[derive(Debug, Clone)]
+pub struct Throttle {
+    /// What makes alerts the same.
+    pub by: Vec<Term>,
+    /// One at once, then one summary for each interval.
+    pub interval: Duration,
+}
+
+/// The ATT&CK technique ids among tags: `T1234` or `T1234.567`, with or without a prefix such as `attack.`.
+pub fn attack_ids(tags: &[String]) -> Vec<String> {
+    tags.iter().filter_map(|tag| attack_id(tag)).collect()
+}
+
+fn attack_id(tag: &str) -> Option<String> {
+    let upper = tag.to_ascii_uppercase();
+    let id = upper.strip_prefix("ATTACK.").unwrap_or(&upper);
+    let (technique, sub) = match id.split_once('.') {
+        Some((technique, sub)) => (technique, Some(sub)),
+        None => (id, None),
+    };
+    let digits = |s: &str, n: usize| s.len() == n && s.bytes().all(|b| b.is_ascii_digit());
+    let good = digits(technique.strip_prefix('T')?, 4) && sub.is_none_or(|s| digits(s, 3));
+    good.then(|| id.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn priorities_and_attack_ids() {
+        assert_eq!(Priority::parse("INFO"), Some(Priority::Informational));
+        assert_eq!(Priority::parse("warning"), Some(Priority::Warning));
+        assert_eq!(Priority::parse("bad"), None);
+        let tags = ["host", "T1059.004", "attack.t1003", "Tea", "T10"].map(str::to_owned);
+        assert_eq!(attack_ids(&tags), ["T1059.004", "T1003"]);
+    }
+}

@@ -1,0 +1,131 @@
+//! A loaded set of policies.
+
+use std::sync::Arc;
+
+use crate::check::{self, Test};
+use crate::compile::{self, Program};
+use crate::diagnostic::{Diagnostic, has_errors};
+use crate::document;
+use crate::event_type::{EventType, EventTypes};
+use crate::field::FieldName;
+use crate::rule::Rule;
+use crate::source::{Source, SourceMap};
+
+/// The result of loading: the set, if nothing in it is wrong, and all findings.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The set; `None` if there is an error.
+    pub set: Option<Arc<PolicySet>>,
+    /// All findings, in the order of files and lines.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The sources, to print findings.
+    pub sources: SourceMap,
+}
+
+impl Loaded {
+    /// All findings of at least that severity, rendered for people.
+    pub fn render(&self, at_least: crate::diagnostic::Severity, colour: bool) -> String {
+        let wanted = self.diagnostics.iter().filter(|d| d.severity >= at_least);
+        wanted.map(|d| d.render(&self.sources, colour) + "\n").collect()
+    }
+}
+
+/// Policies that have been parsed, checked and compiled.
+#[derive(Debug)]
+pub struct PolicySet {
+    rules: Vec<Rule>,
+    pub(crate) program: Program,
+}
+
+/// What the active rules need of the sensor.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Needs {
+    /// The event types for which there is anything to evaluate.
+    pub event_types: EventTypes,
+    /// The fields that conditions, outputs and keys read.
+    pub fields: Vec<FieldName>,
+    /// The host names that rules mention.
+    pub hosts: Vec<String>,
+}
+
+impl PolicySet {
+    /// Parses, checks and compiles policies, in the order given.
+    pub fn load(sources: impl IntoIterator<Item = Source>) -> Loaded {
+        let mut map = SourceMap::default();
+        let ids: Vec<_> = sources.into_iter().map(|source| map.add(source)).collect();
+        let mut diagnostics = Vec::new();
+        let mut documents = Vec::new();
+        for id in ids {
+            documents.extend(document::read_source(&map, id, &mut diagnostics));
+        }
+        let rules = check::check_documents(documents, &map, &mut diagnostics);
+        let program = compile::compile(&rules);
+        check::lint_rules(&rules, &mut diagnostics);
+        tidy(&mut diagnostics);
+        let set = (!has_errors(&diagnostics)).then(|| Arc::new(Self { rules, program }));
+        Loaded { set, diagnostics, sources: map }
+    }
+
+    /// The rules, in the order of the files.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The rule of that name, if there is one.
+    pub fn rule(&self, name: &str) -> Option<&Rule> {
+        self.rules.iter().find(|r| r.name == name)
+    }
+
+    /// The event types for which a rule (by its position) is evaluated.
+    pub fn event_types_of(&self, rule: usize) -> EventTypes {
+        let is_here = |t: &EventType| self.program.roots[t.index()].iter().any(|r| r.rule as usize == rule);
+        EventType::ALL.iter().copied().filter(is_here).collect()
+    }
+
+    /// What the active rules need.
+    pub fn needs(&self) -> Needs {
+        let mut needs = Needs::default();
+        for event_type in EventType::ALL {
+            if !self.program.roots[event_type.index()].is_empty() {
+                needs.event_types.insert(*event_type);
+            }
+        }
+        for rule in self.rules.iter().filter(|r| r.is_active()) {
+            needs.fields.extend(rule.output_terms().flat_map(|t| t.fields()).cloned());
+            for atom in rule.conditions().iter().flat_map(|c| c.cond.atoms()) {
+                needs.fields.extend(atom.term.fields().into_iter().cloned());
+                match &atom.test {
+                    Test::Host(hosts) => needs.hosts.extend(hosts.iter().cloned()),
+                    Test::NumberField(_, term) | Test::TextField(_, term) | Test::InField(term) => {
+                        needs.fields.extend(term.fields().into_iter().cloned());
+                    }
+                    _ => {}
+                }
+            }
+        }
+        needs.fields.sort_unstable();
+        needs.fields.dedup();
+        needs.hosts.sort_unstable();
+        needs.hosts.dedup();
+        needs
+    }
+}
+
+/// In the order of files and lines, each finding once.
+fn tidy(diagnostics: &mut Vec<Diagnostic>) {
+    diagnostics.sort_by_key(|d| (d.span.map(|s| (s.source, s.start)), std::cmp::Reverse(d.severity)));
+    let mut kept: Vec<Diagnostic> = Vec::with_capacity(diagnostics.len());
+    for diagnostic in diagnostics.drain(..) {
+        let same = |d: &Diagnostic| {
+            d.span == diagnostic.span && d.code == diagnostic.code && d.message == diagnostic.message
+        };
+        // A macro that several rules use is reported once, for the first of them.
+        let near = kept.iter().rev().take_while(|d| {
+            d.span.map(|s| (s.source, s.start)) == diagnostic.span.map(|s| (s.source, s.start))
+        });
+        if diagnostic.span.is_none() || !near.into_iter().any(same) {
+            kept.push(diagnostic);
+        }
+    }
+    *diagnostics = kept;
+}
