@@ -30,8 +30,10 @@ use crate::identity::Hierarchy;
 
 mod program;
 mod stat;
+mod sweep;
 
 pub use stat::{Stat, namespace};
+pub use sweep::Sweep;
 
 /// Most bytes that are read of a file with lines.
 const TEXT_CAP: u64 = 64 * 1024;

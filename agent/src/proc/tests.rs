@@ -275,3 +275,25 @@ fn processes_that_come_and_go_do_no_harm() {
     }
     assert!(read > 0);
 }
+
+#[test]
+fn a_sweep_ends_what_is_gone() {
+    let fixture = Fixture::new();
+    let mut state = State::new(StateLimits::default());
+    for pid in 10..40 {
+        fixture.add(pid, 0, u64::from(pid), "x", 0);
+        state.complete(fixture.proc().process(pid).unwrap());
+    }
+    std::fs::remove_dir_all(fixture.0.path().join("12")).unwrap();
+    std::fs::remove_dir_all(fixture.0.path().join("13")).unwrap();
+    fixture.add(13, 0, 900, "another", 0);
+    let mut sweep = Sweep::new(&state);
+    let mut steps = 1;
+    while sweep.step(&mut state, &fixture.proc(), 77, 7) {
+        steps += 1;
+    }
+    assert_eq!((steps, sweep.ended()), (5, 2));
+    let ended: Vec<u32> =
+        state.processes.iter().filter(|p| p.exited == Some(77)).map(|p| p.key.tgid).collect();
+    assert_eq!(ended, [12, 13]);
+}
