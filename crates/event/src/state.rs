@@ -155,7 +155,8 @@ impl State {
                 self.stats.unknown_processes += 1;
                 let mut process = Process::unknown(key);
                 process.task.cgroup = record.header.cgroup;
-                Applied { process: Some(self.processes.insert(process)), incomplete: true }
+                let id = self.processes.insert(process);
+                self.known(id)
             }
         }
     }
