@@ -11,8 +11,7 @@ mod writer;
 use std::{
     fmt,
     io::{self, IsTerminal},
-    path::PathBuf,
-    str::FromStr,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -36,12 +35,10 @@ pub enum Destination {
     File(PathBuf),
 }
 
-impl FromStr for Destination {
-    type Err = std::convert::Infallible;
-
-    /// `-` is standard output, everything else a path.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(if text == "-" { Self::Stdout } else { Self::File(text.into()) })
+impl From<&Path> for Destination {
+    /// `-` is standard output.
+    fn from(path: &Path) -> Self {
+        if path == Path::new("-") { Self::Stdout } else { Self::File(path.to_owned()) }
     }
 }
 

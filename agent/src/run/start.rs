@@ -134,10 +134,7 @@ fn start_sinks(config: &Config, closed: &Arc<Notify>) -> Result<Sinks, RunError>
     let configs = config
         .alerts
         .iter()
-        .map(|path| match path.to_str() {
-            Some("-") => SinkConfig::new(Destination::Stdout, format),
-            _ => SinkConfig::new(Destination::File(path.clone()), format),
-        })
+        .map(|path| SinkConfig::new(Destination::from(path.as_path()), format))
         .collect();
     let closed = Arc::clone(closed);
     Sinks::start(configs, Arc::new(move |_| closed.notify_one())).map_err(RunError::input)

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Time, is_false, lossy};
-use crate::{Origin, Process, View};
+use crate::{Process, View};
 
 /// Most ancestors that an alert carries.
 pub const MAX_ANCESTORS: usize = 16;
@@ -119,8 +119,9 @@ impl ProcessInfo {
     fn one(view: &View<'_>, process: &Process) -> Self {
         let (task, exec) = (&process.task, &process.exec);
         let group = view.state.cgroups.get(task.cgroup);
-        // Of a process that only a header named, the ids are not known: zero would say root.
-        let known = process.origin != Origin::Header;
+        // Of a process that only a header named, the ids are not known: zero would say root. Others have a parent,
+        // but for the first of all, and these have a name.
+        let known = task.parent_tgid != 0 || !process.comm().is_empty();
         Self {
             pid: process.key.tgid,
             vpid: (task.vpid != 0 && task.vpid != task.tgid).then_some(task.vpid),

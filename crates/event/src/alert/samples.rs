@@ -18,15 +18,15 @@ const POD: &str = "0c6a2b57-26f6-4d2e-9e41-7a0dbb5e7b9f";
 pub(super) struct Names;
 
 impl UserNames for Names {
-    fn user(&self, uid: u32, _process: &Process) -> Option<&str> {
+    fn user(&self, uid: u32, _process: &Process) -> Option<Arc<str>> {
         match uid {
-            0 => Some("root"),
-            1000 => Some("ada"),
+            0 => Some("root".into()),
+            1000 => Some("ada".into()),
             _ => None,
         }
     }
-    fn group(&self, gid: u32, _process: &Process) -> Option<&str> {
-        (gid == 0).then_some("root")
+    fn group(&self, gid: u32, _process: &Process) -> Option<Arc<str>> {
+        (gid == 0).then(|| "root".into())
     }
 }
 
@@ -222,13 +222,14 @@ pub(super) fn deep_alert(count: u32) -> Alert {
     sample.open(b"/etc/shadow", b"/etc/shadow", finding())
 }
 
-/// An event of a process of which only the header is known.
+/// An event of a process of which only the header is known, and that could not be looked up either.
 pub(super) fn unknown_alert() -> Alert {
     let mut state = State::new(StateLimits::default());
     let process = state.processes.insert(Process {
         exec: Arc::default(),
         ..Process::unknown(crate::ProcessKey { tgid: 4711, start: 5 })
     });
+    state.give_up(process);
     let sample = Sample { state, process, tgid: 4711 };
     sample.open(b"/etc/shadow", b"shadow", finding())
 }

@@ -1,6 +1,7 @@
 use insta::assert_snapshot;
 use proptest::prelude::*;
-use vedette_abi::Kind;
+use vedette_abi::{FileOpen, Kind, NetConnect, ProcessExec, ProcessExit};
+use zerocopy::FromZeros;
 
 use super::samples::*;
 use super::*;
@@ -116,6 +117,42 @@ fn json_can_be_read_back() {
     }
 }
 
+#[test]
+fn what_each_kind_of_event_tells() {
+    let sample = Sample::new(false, b"/usr/bin/cat", b"cat\0", b"/");
+    let info = |kind, body| sample.alert(kind, None, body, finding()).event;
+
+    let mut open = FileOpen::new_zeroed();
+    open.ret = -2;
+    let failed = |path, raw, cwd| info(Kind::FileOpen, Body::FileOpen { facts: open, path, raw, cwd });
+    let relative = failed(b"", b"x/y", b"/tmp");
+    assert_eq!((relative.path.as_str(), relative.raw_path.as_str()), ("/tmp/x/y", "x/y"));
+    assert_eq!((relative.result, relative.error.as_deref(), relative.file), (Some(-2), Some("ENOENT"), None));
+    assert_eq!(failed(b"", b"/x", b"/tmp").path, "/x");
+    assert_eq!(failed(b"", b"x", b"").path, "");
+
+    let mut connect = NetConnect::new_zeroed();
+    connect.family = 1;
+    let unix = |path| info(Kind::NetConnect, Body::NetConnect { facts: connect, path });
+    assert_eq!(unix(b"/run/docker.sock").path, "/run/docker.sock");
+    let hidden = unix(b"\0hidden");
+    assert_eq!((hidden.path.as_str(), hidden.family.as_deref()), ("@hidden", Some("unix")));
+    assert_eq!((hidden.remote, hidden.protocol), (None, None));
+
+    let exit = |status| info(Kind::ProcessExit, Body::ProcessExit(ProcessExit { status, pad: 0 }));
+    assert_eq!((exit(3 << 8).exit_code, exit(3 << 8).signal), (Some(3), None));
+    assert_eq!((exit(0x8b).exit_code, exit(0x8b).signal), (None, Some(11)));
+
+    let facts = ProcessExec::new_zeroed();
+    let body =
+        Body::ProcessExec { facts, exe: b"/usr/bin/sh", filename: b"./sh", cwd: b"/", argv: b"", env: b"" };
+    let exec = info(Kind::ProcessExec, body);
+    assert_eq!(
+        (exec.kind.as_str(), exec.path.as_str(), exec.raw_path.as_str()),
+        ("process_exec", "/usr/bin/sh", "./sh")
+    );
+}
+
 /// The keys and types that Falco's consumers read (falcosidekick decodes them into a struct).
 #[test]
 fn json_has_what_falco_consumers_read() {
@@ -160,7 +197,7 @@ fn uids_are_stable_and_tell_alerts_apart() {
         let namespace = namespace.map(str::to_owned);
         Some(PolicyName { kind: None, namespace, name: name.to_owned() })
     };
-    let rmdir = || Body::CgroupRmdir { facts: zerocopy::FromZeros::new_zeroed(), path: b"/" };
+    let rmdir = || Body::CgroupRmdir { facts: FromZeros::new_zeroed(), path: b"/" };
     let summary = Correlation {
         kind: CorrelationKind::Throttle,
         count: 9,
