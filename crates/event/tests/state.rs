@@ -1,10 +1,11 @@
 //! What records do to the state of the node.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::{net::SocketAddr, sync::Arc};
 
 use proptest::prelude::*;
 use vedette_event::{
-    Applied, Origin, Process, ProcessKey, State, StateLimits,
+    Applied, Exec, Origin, Process, ProcessKey, State, StateLimits,
     abi::{Ring, task_flags},
     decode,
     process::{GRACE, MAX_ANCESTORS, TICK},
@@ -44,10 +45,8 @@ fn parent(state: &State, key: ProcessKey) -> Option<ProcessKey> {
 fn from_proc(key: ProcessKey, parent: ProcessKey, exe: &str) -> Process {
     let mut process = Process::unknown(key);
     process.task = task(key, parent);
-    let mut exec = vedette_event::Exec::default();
-    exec.exe_path = exe.as_bytes().into();
-    exec.argv = format!("{exe}\0").into_bytes().into();
-    process.exec = Arc::new(exec);
+    let argv = format!("{exe}\0").into_bytes().into();
+    process.exec = Arc::new(Exec { exe_path: exe.as_bytes().into(), argv, ..Exec::default() });
     process.cwd = Arc::from(&b"/proc-says"[..]);
     process
 }
