@@ -26,7 +26,7 @@ use crate::{
     policies::{self, Origin, PolicyError},
     proc::Proc,
     pump::Pump,
-    sensor::{Drain, Sensor, SensorOptions},
+    sensor::{Drain, Sensor, SensorError, SensorOptions, self_check},
     sink::{Destination, SinkConfig, Sinks},
     stats::Stats,
 };
@@ -80,7 +80,7 @@ pub fn start(config: &Config) -> Result<Parts, RunError> {
         cgroups: config.max_cgroups,
         hierarchy: hierarchy.as_ref().map(|h| h.number),
     });
-    snapshot(&mut state, &mut sensor, &proc);
+    snapshot(&mut state, &mut sensor, &proc)?;
     for group in hierarchy.iter().flat_map(Hierarchy::walk) {
         state.cgroups.insert(group.id, &group.path);
         sensor.filter().set_scopes(group.id, scopes_of_path(&group.path));
@@ -142,7 +142,7 @@ fn start_sinks(config: &Config, closed: &Arc<Notify>) -> Result<Sinks, RunError>
 }
 
 /// Takes note of the processes that are there already.
-fn snapshot(state: &mut State, sensor: &mut Sensor, proc: &Proc) {
+fn snapshot(state: &mut State, sensor: &mut Sensor, proc: &Proc) -> Result<(), RunError> {
     match sensor.snapshot() {
         Ok(bytes) => {
             let mut keys = Vec::new();
@@ -162,6 +162,7 @@ fn snapshot(state: &mut State, sensor: &mut Sensor, proc: &Proc) {
                     Err(error) => tracing::warn!(%error, "a record of the snapshot could not be decoded"),
                 }
             }
+            self_check(&state.processes).map_err(|why| RunError::input(SensorError::Offsets(why)))?;
             state.link_parents();
             for key in keys {
                 // A process that has ended meanwhile is told by the rings.
@@ -183,6 +184,7 @@ fn snapshot(state: &mut State, sensor: &mut Sensor, proc: &Proc) {
             state.link_parents();
         }
     }
+    Ok(())
 }
 
 /// Splits the first record off, by the length that it begins with.
