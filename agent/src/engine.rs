@@ -2,11 +2,12 @@
 
 mod finding;
 mod heal;
+mod summary;
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     thread::JoinHandle,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crossbeam_channel::{Receiver, Sender, select_biased};
@@ -15,9 +16,10 @@ use vedette_event::{
     alert::{Alert, GapLog, Node},
     decode,
 };
-use vedette_policy::{Evaluator, LiveFacts, PolicySet, RuleMatching};
+use vedette_policy::{Evaluator, LiveFacts, Match, PolicySet, RuleMatching, correlate::Correlation};
 
-use crate::{names::Names, proc::Proc, sensor::Batch, sink::Sinks, stats::Stats};
+use self::summary::LastAlerts;
+use crate::{clock, names::Names, proc::Proc, sensor::Batch, sink::Sinks, stats::Stats};
 
 /// A control group came or went: the kernel's filter wants to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,16 +96,22 @@ impl Engine {
         let (control, requests) = crossbeam_channel::bounded(1);
         let thread = std::thread::Builder::new().name("vedette-engine".into()).spawn(move || {
             let mut work = Work {
-                evaluator: Evaluator::new(policies).with_matching(self.matching),
+                evaluator: Some(Evaluator::new(policies).with_matching(self.matching)),
+                output: Output {
+                    node: self.node.clone(),
+                    sinks: Arc::clone(&self.sinks),
+                    stats: Arc::clone(&self.stats),
+                    gaps: GapLog::default(),
+                    last: LastAlerts::default(),
+                },
                 engine: self,
-                gaps: GapLog::default(),
                 number: 0,
             };
             loop {
                 select_biased! {
                     recv(requests) -> request => match request {
                         Ok(Control::Policies(set, done)) => {
-                            work.evaluator = Evaluator::new(set).with_matching(work.engine.matching);
+                            work.replace_policies(Some(set));
                             // Nobody waits any more: no harm.
                             let _ = done.send(());
                         }
@@ -117,21 +125,76 @@ impl Engine {
                         Ok(batch) => work.batch(batch, &recycle),
                         Err(_) => break,
                     },
+                    default(QUIET) => work.advance(),
                 }
             }
+            work.replace_policies(None);
         })?;
         Ok(Running { thread, control })
     }
 }
 
+/// How long it may be quiet before summaries that are due are told without an event to bring the time.
+const QUIET: Duration = Duration::from_secs(1);
+
 struct Work {
     engine: Engine,
-    evaluator: Evaluator,
-    gaps: GapLog,
+    evaluator: Option<Evaluator>,
+    output: Output,
     number: u64,
 }
 
+/// The way out of the engine.
+struct Output {
+    node: Node,
+    sinks: Arc<Sinks>,
+    stats: Arc<Stats>,
+    /// Losses that no alert has told yet.
+    gaps: GapLog,
+    last: LastAlerts,
+}
+
+impl Output {
+    /// A rule matched; `view` is the event, where there is one.
+    fn matched(&mut self, matched: Match<'_>, view: Option<&View<'_>>) {
+        self.stats.matches.fetch_add(1, Relaxed);
+        let rule = matched.rule_index;
+        let throttled = matched.rule.throttle.is_some();
+        let is_summary = matches!(matched.correlation, Some(Correlation::Summary { .. }));
+        let finding = finding::of(matched);
+        let alert = match view {
+            Some(view) if !is_summary => Some(Alert::new(view, finding, &self.node)),
+            _ => self.last.summary(rule, finding),
+        };
+        let Some(mut alert) = alert else { return };
+        alert.gaps = self.gaps.take();
+        let alert = Arc::new(alert);
+        if throttled && !is_summary {
+            self.last.note(rule, &alert);
+        }
+        self.stats.alerts.fetch_add(1, Relaxed);
+        self.sinks.send(&alert);
+    }
+}
+
 impl Work {
+    /// Puts other policies in place, or none. What the old ones held back is told first.
+    fn replace_policies(&mut self, set: Option<Arc<PolicySet>>) {
+        if let Some(old) = self.evaluator.take() {
+            old.finish(|matched| self.output.matched(matched, None));
+        }
+        self.output.last.clear();
+        self.evaluator = set.map(|set| Evaluator::new(set).with_matching(self.engine.matching));
+    }
+
+    /// Tells the summaries that are due.
+    fn advance(&mut self) {
+        let now = self.engine.clock.realtime(clock::boottime());
+        if let Some(evaluator) = &mut self.evaluator {
+            evaluator.advance(now, |matched| self.output.matched(matched, None));
+        }
+    }
+
     fn batch(&mut self, mut batch: Batch, recycle: &Sender<Batch>) {
         let began = Instant::now();
         for bytes in batch.iter() {
@@ -157,7 +220,7 @@ impl Work {
             Body::Gap(gap) => {
                 engine.stats.gaps.fetch_add(1, Relaxed);
                 engine.stats.gap_lost.fetch_add(u64::from(gap.total), Relaxed);
-                self.gaps.note(record, engine.clock);
+                self.output.gaps.note(record, engine.clock);
                 return;
             }
             Body::CgroupMkdir { facts, .. } => {
@@ -191,15 +254,8 @@ impl Work {
                 None => &NoNames,
             },
         };
-        let Some(facts) = LiveFacts::new(view) else { return };
-        let (gaps, node, stats, sinks) = (&mut self.gaps, &engine.node, &engine.stats, &engine.sinks);
-        self.evaluator.evaluate(&facts, |matched| {
-            stats.matches.fetch_add(1, Relaxed);
-            let mut alert = Alert::new(&view, finding::of(matched), node);
-            alert.gaps = gaps.take();
-            stats.alerts.fetch_add(1, Relaxed);
-            sinks.send(&Arc::new(alert));
-        });
+        let (Some(facts), Some(evaluator)) = (LiveFacts::new(view), &mut self.evaluator) else { return };
+        evaluator.evaluate(&facts, |matched| self.output.matched(matched, Some(&view)));
     }
 
     fn publish(&self, began: Instant) {

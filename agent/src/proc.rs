@@ -11,15 +11,17 @@
 //! environment; then everything is read again.
 
 use std::{
+    ffi::OsString,
     fs::File,
     io::{self, Read},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
 };
 
-use rustix::{
-    fs::{Mode, OFlags},
-    io::Errno,
+use nix::{
+    errno::Errno,
+    fcntl::{OFlag, open, openat, readlinkat},
+    sys::stat::Mode,
 };
 use vedette_abi::TaskFacts;
 use vedette_event::{Process, ProcessKey, process::TICK};
@@ -162,8 +164,8 @@ impl Proc {
 
     fn open(&self, tgid: u32) -> Result<Dir, ProcError> {
         let path = self.root.join(tgid.to_string());
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        match rustix::fs::open(&path, flags, Mode::empty()) {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        match open(&path, flags, Mode::empty()) {
             Ok(fd) => Ok(Dir { tgid, fd, path }),
             Err(error) => Err(failed(tgid, path, error.into())),
         }
@@ -258,7 +260,7 @@ impl Dir {
     /// The first `cap` bytes of a file.
     fn bytes(&self, file: &str, cap: u64) -> Result<Vec<u8>, ProcError> {
         let mut out = Vec::new();
-        self.openat(file, OFlags::RDONLY)
+        self.openat(file, OFlag::O_RDONLY)
             .map_err(io::Error::from)
             .and_then(|fd| File::from(fd).take(cap).read_to_end(&mut out))
             .map_err(|error| failed(self.tgid, self.path.join(file), error))?;
@@ -266,17 +268,17 @@ impl Dir {
     }
 
     fn link(&self, file: &str) -> Option<Vec<u8>> {
-        rustix::fs::readlinkat(&self.fd, file, Vec::new()).ok().map(std::ffi::CString::into_bytes)
+        readlinkat(&self.fd, file).ok().map(OsString::into_encoded_bytes)
     }
 
-    fn openat(&self, file: impl rustix::path::Arg, flags: OFlags) -> Result<OwnedFd, Errno> {
-        rustix::fs::openat(&self.fd, file, flags | OFlags::CLOEXEC, Mode::empty())
+    fn openat<P: ?Sized + nix::NixPath>(&self, file: &P, flags: OFlag) -> Result<OwnedFd, Errno> {
+        openat(&self.fd, file, flags | OFlag::O_CLOEXEC, Mode::empty())
     }
 }
 
 fn failed(tgid: u32, path: PathBuf, error: io::Error) -> ProcError {
-    match Errno::from_io_error(&error) {
-        Some(Errno::NOENT | Errno::SRCH) => ProcError::Gone(tgid),
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::ENOENT | Errno::ESRCH) => ProcError::Gone(tgid),
         _ => ProcError::Read { path, error },
     }
 }

@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 
 use crate::workspace::Workspace;
 
-/// Rewrites the files that are generated from code; `cargo xtask tidy` checks that they are in date.
+/// Rewrite the files that are generated from code; `tidy` checks that they are in date.
 #[derive(clap::Args)]
 pub struct Args {}
 

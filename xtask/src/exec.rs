@@ -31,6 +31,11 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
+/// The cargo that started `xtask`.
+pub fn cargo() -> Command {
+    command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
 /// What is left of a library path without the entries that cargo adds: the target directory of the
 /// running binary and the library directory of a rustup toolchain. `None` when nothing is.
 fn without_rust_libraries(paths: &OsStr) -> Option<OsString> {

@@ -1,8 +1,7 @@
 //! `cargo xtask setup`: finds the tools that the BPF half needs, and installs what is missing.
 //!
 //! The user-space half needs the Rust that runs this command and nothing else. The BPF half needs a
-//! compiler whose core library can be built from source, and `bpf-linker` linked with an LLVM that is
-//! at least as new as that compiler's.
+//! compiler whose core library can be built from source, and a `bpf-linker` that reads what it writes.
 
 mod apt;
 mod compiler;
@@ -10,19 +9,22 @@ mod linker;
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 
-pub use self::compiler::Compiler;
+use self::compiler::Compiler;
+use self::linker::Llvm;
 use crate::exec;
 use crate::workspace::{self, Workspace};
 
 /// Find the tools that the build needs, and install the missing ones.
 ///
-/// A rustup nightly with the rust-src component is used where there is one, else the distribution's
-/// Rust with its sources; on Debian that is installed (rustc-web, cargo-web, rust-web-src, llvm-N-dev).
-/// bpf-linker is built once and cached in $VEDETTE_CACHE, $XDG_CACHE_HOME/vedette or ~/.cache/vedette.
+/// A rustup nightly with the rust-src component is used where there is one, then the toolchain in use or
+/// the system's Rust if they have those sources. If none has, Debian's rustc-web, cargo-web and rust-web-src
+/// are installed, or without root the rust-src component of the toolchain in use. bpf-linker is
+/// built once, with that compiler's LLVM library, and cached in $VEDETTE_CACHE, $XDG_CACHE_HOME/vedette or
+/// ~/.cache/vedette.
 ///
 /// VEDETTE_BPF_TOOLCHAIN=NAME picks the compiler by hand: the name of a rustup toolchain, or `system`
 /// for the one in /usr. VEDETTE_BPF_LINKER=PATH does the same for bpf-linker.
@@ -102,15 +104,46 @@ fn ensure_with(workspace: &Workspace, need: Need, consent: Consent) -> Result<Bp
     if need == Need::Test {
         ensure_user_space_components(workspace, consent)?;
     }
-    let compiler = match compiler::find(minimum, &cache)? {
-        Ok(compiler) => compiler,
-        Err(reasons) => compiler::install(minimum, &cache, &reasons, consent)?,
+    let tools = match choose(compiler::find(minimum, &cache)?, &cache, consent)? {
+        Ok(tools) => tools,
+        Err(reasons) => {
+            for reason in reasons {
+                eprintln!("setup: not usable for BPF: {reason}");
+            }
+            compiler::install(minimum, consent)?;
+            choose(compiler::find(minimum, &cache)?, &cache, consent)?
+                .map_err(|reasons| anyhow!("the packages are installed, but {}", reasons.join("; ")))?
+        }
     };
     if need == Need::Test {
-        compiler::ensure_clippy(&compiler, consent)?;
+        compiler::ensure_clippy(&tools.compiler, consent)?;
     }
-    let linker = linker::ensure(workspace, &cache, compiler.llvm, consent)?;
-    Ok(BpfTools { compiler, linker })
+    Ok(tools)
+}
+
+/// The first compiler for which there can be a linker, with that linker; else why none will do.
+fn choose(
+    search: compiler::Search,
+    cache: &Path,
+    consent: Consent,
+) -> Result<std::result::Result<BpfTools, Vec<String>>> {
+    let mut reasons = search.reasons;
+    for compiler in search.usable {
+        let llvm = match Llvm::of(&compiler) {
+            Ok(llvm) => llvm,
+            Err(reason) if search.chosen_by_hand => bail!("{}: {reason}", compiler.describe()),
+            Err(reason) => {
+                reasons.push(format!("{}: {reason}", compiler.describe()));
+                continue;
+            }
+        };
+        let linker = match linker::ready(cache, &llvm)? {
+            Some(linker) => linker,
+            None => linker::build(cache, &llvm, consent)?,
+        };
+        return Ok(Ok(BpfTools { compiler, linker }));
+    }
+    Ok(Err(reasons))
 }
 
 /// rustfmt and clippy of the toolchain that builds user space; rustup's minimal profile lacks them.

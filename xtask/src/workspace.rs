@@ -59,7 +59,7 @@ impl Workspace {
 
     /// A call of the cargo that started `xtask`, in the workspace.
     pub fn cargo(&self) -> Command {
-        let mut command = exec::command(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut command = exec::cargo();
         command.current_dir(&self.root);
         command
     }

@@ -1,7 +1,10 @@
 //! From what a policy says to what an alert tells.
 
-use vedette_event::alert::{Action, Finding, PolicyName, Priority, RequestedAction, TakenAction};
-use vedette_policy::{Match, Mode, rule};
+use vedette_event::alert::{
+    Action, Correlation, CorrelationKind, CorrelationStep, Finding, PolicyName, RequestedAction, TakenAction,
+    Time,
+};
+use vedette_policy::{Match, Mode, correlate as policy, rule};
 
 /// The finding of a match. Acting is not the engine's business: what a rule asks for beyond telling is said not to
 /// have been done.
@@ -25,25 +28,40 @@ pub fn of(matched: Match<'_>) -> Finding {
             namespace: rule.policy.namespace.clone(),
             name: rule.policy.name.clone(),
         }),
-        priority: priority(rule.priority),
+        priority: rule.priority,
         source: rule.source.clone(),
         tags: rule.tags.clone(),
         message: matched.output,
         output_fields: matched.output_fields.into_iter().collect(),
         action: Action { requested, taken },
-        correlation: None,
+        correlation: matched.correlation.map(correlation),
     }
 }
 
-fn priority(priority: rule::Priority) -> Priority {
-    match priority {
-        rule::Priority::Emergency => Priority::Emergency,
-        rule::Priority::Alert => Priority::Alert,
-        rule::Priority::Critical => Priority::Critical,
-        rule::Priority::Error => Priority::Error,
-        rule::Priority::Warning => Priority::Warning,
-        rule::Priority::Notice => Priority::Notice,
-        rule::Priority::Informational => Priority::Informational,
-        rule::Priority::Debug => Priority::Debug,
+fn correlation(of: policy::Correlation) -> Correlation {
+    match of {
+        policy::Correlation::Threshold { count, first, last } => {
+            told(CorrelationKind::Threshold, u64::from(count), first, last)
+        }
+        policy::Correlation::Summary { suppressed, first, last } => {
+            told(CorrelationKind::Throttle, suppressed, first, last)
+        }
+        policy::Correlation::Sequence { steps } => {
+            let (first, last) = (steps.first().map_or(0, |s| s.time), steps.last().map_or(0, |s| s.time));
+            let mut out = told(CorrelationKind::Sequence, steps.len() as u64, first, last);
+            out.steps = steps
+                .into_iter()
+                .map(|s| CorrelationStep {
+                    time: Time(s.time),
+                    name: s.name,
+                    fields: s.fields.into_iter().collect(),
+                })
+                .collect();
+            out
+        }
     }
+}
+
+fn told(kind: CorrelationKind, count: u64, first: u64, last: u64) -> Correlation {
+    Correlation { kind, count, first: Time(first), last: Time(last), steps: Vec::new() }
 }

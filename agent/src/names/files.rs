@@ -9,7 +9,10 @@ use std::{
     sync::{Arc, Weak},
 };
 
-use rustix::fs::{Mode, OFlags, ResolveFlags};
+use nix::{
+    fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat, openat2, readlinkat},
+    sys::stat::Mode,
+};
 
 use crate::proc::namespace;
 
@@ -98,13 +101,13 @@ impl Reader {
     /// Reads what has changed since `old`. `None` when nothing has, or when the process is gone.
     pub fn read(&mut self, place: Place, old: &Files) -> Option<Files> {
         let (root, cap) = match place {
-            Place::Own => (directory(rustix::fs::CWD, &self.root)?, HOST_CAP),
-            Place::Init => (directory(rustix::fs::CWD, &self.proc.join("1/root"))?, HOST_CAP),
+            Place::Own => (directory(AT_FDCWD, &self.root)?, HOST_CAP),
+            Place::Init => (directory(AT_FDCWD, &self.proc.join("1/root"))?, HOST_CAP),
             Place::Of { tgid, ns } => {
                 // Through one descriptor, so that a reused number cannot pass its files off as this namespace's.
-                let process = directory(rustix::fs::CWD, &self.proc.join(tgid.to_string()))?;
-                let link = rustix::fs::readlinkat(&process, "ns/mnt", Vec::new()).ok()?;
-                if namespace(link.as_bytes()) != Some(ns) {
+                let process = directory(AT_FDCWD, &self.proc.join(tgid.to_string()))?;
+                let link = readlinkat(&process, "ns/mnt").ok()?;
+                if namespace(link.as_encoded_bytes()) != Some(ns) {
                     return None;
                 }
                 (directory(&process, &PathBuf::from("root"))?, CONTAINER_CAP)
@@ -120,9 +123,10 @@ impl Reader {
 
     fn listing(&mut self, root: &OwnedFd, path: &str, cap: u64, old: &Listing) -> Option<Listing> {
         // Links stay inside the root, and a FIFO does not hold the open.
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        let file = File::from(rustix::fs::openat2(root, path, flags, Mode::empty(), resolve).ok()?);
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let resolve = ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+        let how = OpenHow::new().flags(flags).resolve(resolve);
+        let file = File::from(openat2(root, path, how).ok()?);
         let meta = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
         let stamp = Stamp {
             dev: meta.dev(),
@@ -151,8 +155,8 @@ impl Reader {
 }
 
 fn directory(at: impl std::os::fd::AsFd, path: &PathBuf) -> Option<OwnedFd> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    rustix::fs::openat(at, path, flags, Mode::empty()).ok()
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    openat(at, path, flags, Mode::empty()).ok()
 }
 
 /// Both files have the name in the first and the id in the third field. The first name of an id counts, as for the

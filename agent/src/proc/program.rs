@@ -2,7 +2,13 @@
 
 use std::{fs::File, os::unix::fs::MetadataExt};
 
-use rustix::fs::OFlags;
+use nix::{
+    fcntl::OFlag,
+    sys::{
+        stat::{major, minor},
+        statfs::fstatfs,
+    },
+};
 use vedette_abi::{ARGV_CAP, ENV_CAP, InodeFacts, path_flags};
 use vedette_event::Exec;
 
@@ -62,9 +68,9 @@ fn strings(
 /// Facts about the executable, and its path without the kernel's mark.
 fn executable(dir: &Dir, mut path: Vec<u8>) -> (Vec<u8>, InodeFacts) {
     let mut facts = Exec::default().exe.0;
-    let Ok(fd) = dir.openat("exe", OFlags::PATH) else { return (path, facts) };
-    if let Ok(fs) = rustix::fs::fstatfs(&fd) {
-        facts.magic = fs.f_type as u64;
+    let Ok(fd) = dir.openat("exe", OFlag::O_PATH) else { return (path, facts) };
+    if let Ok(fs) = fstatfs(&fd) {
+        facts.magic = fs.filesystem_type().0 as u64;
     }
     if let Ok(meta) = File::from(fd).metadata() {
         facts.ino = meta.ino();
@@ -93,7 +99,7 @@ fn executable(dir: &Dir, mut path: Vec<u8>) -> (Vec<u8>, InodeFacts) {
 /// Whether `path`, its suffix included, is the name of the file behind `link`: a file may be called `x (deleted)`.
 fn names(dir: &Dir, link: &str, path: &[u8]) -> bool {
     let identity = |path: &[u8]| {
-        let meta = File::from(dir.openat(path, OFlags::PATH).ok()?).metadata().ok()?;
+        let meta = File::from(dir.openat(path, OFlag::O_PATH).ok()?).metadata().ok()?;
         Some((meta.dev(), meta.ino()))
     };
     let literal = identity(&[b"root", path].concat());
@@ -102,5 +108,5 @@ fn names(dir: &Dir, link: &str, path: &[u8]) -> bool {
 
 /// From the C library's `dev_t` to the kernel's own, `major << 20 | minor`.
 fn device(dev: u64) -> u32 {
-    rustix::fs::major(dev) << 20 | rustix::fs::minor(dev)
+    (major(dev) << 20 | minor(dev)) as u32
 }

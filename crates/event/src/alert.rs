@@ -176,6 +176,29 @@ impl Alert {
         }
     }
 
+    /// The alert that tells of alerts like this one which a throttle held back: `finding` has their number, the text and
+    /// the fields of the last of them. The process and the event stay those of this alert, which was told.
+    ///
+    /// `gaps` starts empty, as in [`Self::new`].
+    pub fn summary(&self, finding: Finding) -> Self {
+        let correlation = finding.correlation.as_ref();
+        let time = correlation.map_or(self.time, |c| c.last);
+        let mut name = self.uid.as_bytes().to_vec();
+        for number in correlation.map_or([0; 3], |c| [c.count, c.first.0, c.last.0]) {
+            name.extend_from_slice(&number.to_le_bytes());
+        }
+        Self {
+            time,
+            uid: Uuid::new_v5(&ALERT_NAMESPACE, &name),
+            output: format!("{}{}", prefix(time, finding.priority), finding.message),
+            output_fields: finding.output_fields,
+            action: finding.action,
+            correlation: finding.correlation,
+            gaps: Vec::new(),
+            ..self.clone()
+        }
+    }
+
     /// The rendered output without Falco's prefix of time and priority.
     pub fn message(&self) -> &str {
         self.output.strip_prefix(prefix(self.time, self.priority).as_str()).unwrap_or(&self.output)

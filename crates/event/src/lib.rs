@@ -11,6 +11,8 @@ pub mod decode;
 mod errno;
 pub mod process;
 mod state;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod view;
 
 pub use cgroup::{Cgroup, Cgroups, Container, ContainerRef, container_of_path};

@@ -281,12 +281,14 @@ pub fn has_errors(diagnostics: &[Diagnostic]) -> bool {
     diagnostics.iter().any(|d| d.severity == Severity::Error)
 }
 
-/// The name among `known` that is nearest to `name`, if one is near enough to be what was meant.
+/// The name among `known` that is nearest to `name`, if one is near enough to be what was meant. Of names equally
+/// near, the one that begins the same for longest.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let same_start = |k: &str| name.bytes().zip(k.bytes()).take_while(|(a, b)| a == b).count();
     known
         .into_iter()
         .map(|k| (strsim::damerau_levenshtein(name, k), k))
         .filter(|&(distance, k)| distance <= (name.len().max(k.len()) / 3).max(1))
-        .min_by_key(|&(distance, _)| distance)
+        .min_by_key(|&(distance, k)| (distance, std::cmp::Reverse(same_start(k))))
         .map(|(_, k)| k)
 }

@@ -1,15 +1,20 @@
 //! Events in, matches out.
 
+mod render;
+
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use serde_json::Value as Json;
 
+use crate::compile::Root;
+use crate::correlate::{Admission, Correlation, CorrelationStats, Key, Limits, RuleState, Suppressed};
 use crate::eval::{CacheState, Memo, Run};
 use crate::facts::Facts;
-use crate::output::{self, OutputPart};
 use crate::resolve::{NoResolver, Resolver};
 use crate::rule::{Detection, Rule};
 use crate::set::PolicySet;
+use crate::value::Value;
 
 /// Which of several rules that match the same event fire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -29,12 +34,16 @@ pub struct Match<'s> {
     pub rule: &'s Rule,
     /// Its position in [`PolicySet::rules`].
     pub rule_index: usize,
-    /// When the event happened, nanoseconds since 1970.
+    /// When the (last) event happened, nanoseconds since 1970.
     pub time: u64,
     /// The text of the alert.
     pub output: String,
     /// The values in the text, by name, in order.
     pub output_fields: Vec<(String, Json)>,
+    /// The events before it that it speaks of: for `threshold`, `sequence` and the summaries of `throttle`.
+    ///
+    /// A summary was not made by the event being evaluated; do not act on that event's process for it.
+    pub correlation: Option<Correlation>,
 }
 
 /// Evaluates events against a set of policies.
@@ -46,14 +55,33 @@ pub struct Evaluator {
     memo: Memo,
     cache: CacheState,
     events: u64,
+    states: Vec<RuleState>,
+    /// The rules that have a throttle.
+    throttled: Vec<u32>,
+    /// When the next throttle window ends; `u64::MAX` if none is open.
+    deadline: u64,
 }
 
 impl Evaluator {
     /// An evaluator for a set, with all rules that match firing, and no host name resolved.
     pub fn new(set: Arc<PolicySet>) -> Self {
-        let memo = Memo::for_program(&set.program);
-        let cache = CacheState::for_program(&set.program);
-        Self { memo, cache, set, matching: RuleMatching::All, resolver: Arc::new(NoResolver), events: 0 }
+        Self::with_limits(set, Limits::default())
+    }
+
+    /// The same with other bounds for what a rule may remember.
+    pub fn with_limits(set: Arc<PolicySet>, limits: Limits) -> Self {
+        let throttled = (0..).zip(set.rules()).filter(|(_, r)| r.throttle.is_some()).map(|(i, _)| i);
+        Self {
+            memo: Memo::for_program(&set.program),
+            cache: CacheState::for_program(&set.program),
+            states: set.rules().iter().map(|rule| RuleState::for_rule(rule, limits)).collect(),
+            throttled: throttled.collect(),
+            set,
+            matching: RuleMatching::All,
+            resolver: Arc::new(NoResolver),
+            events: 0,
+            deadline: u64::MAX,
+        }
     }
 
     /// The same with another rule about which of several matches fire.
@@ -73,8 +101,16 @@ impl Evaluator {
         &self.set
     }
 
-    /// Evaluates an event and hands over each match.
+    /// What the rules with memory hold and had to forget: the position of the rule, and its figures.
+    pub fn correlation_stats(&self) -> impl Iterator<Item = (usize, CorrelationStats)> {
+        self.states.iter().enumerate().filter_map(|(i, state)| Some((i, state.stats()?)))
+    }
+
+    /// Evaluates an event and hands over each match; before it, the summaries that are due by then.
     pub fn evaluate<F: Facts>(&mut self, facts: &F, mut on_match: impl FnMut(Match<'_>)) {
+        if self.deadline <= facts.time() {
+            self.advance(facts.time(), &mut on_match);
+        }
         let roots = &self.set.program.roots[facts.event_type().index()];
         if roots.is_empty() {
             return;
@@ -88,13 +124,22 @@ impl Evaluator {
             event: self.events,
             resolver: &*self.resolver,
         };
-        for root in roots {
+        let mut roots = roots.iter();
+        while let Some(root) = roots.next() {
             if !run.holds(root.node) {
                 continue;
             }
             let rule = &self.set.rules()[root.rule as usize];
-            if matches!(rule.detection, Detection::Single(_)) {
-                on_match(render(&mut run, rule, root.rule as usize));
+            let state = &mut self.states[root.rule as usize];
+            let fires = match &rule.detection {
+                Detection::Single(_) => Some(None),
+                Detection::Threshold(_) => threshold(&mut run, state, root.rule).map(Some),
+                Detection::Sequence(_) => sequence(&mut run, state, rule, *root, &mut roots).map(Some),
+            };
+            let Some(correlation) = fires else { continue };
+            raise(&mut run, rule, root.rule, state, correlation, &mut on_match);
+            if let Some(deadline) = state.throttle.as_ref().and_then(|t| t.next_deadline()) {
+                self.deadline = self.deadline.min(deadline);
             }
             if self.matching == RuleMatching::First {
                 break;
@@ -102,34 +147,123 @@ impl Evaluator {
         }
         self.cache = run.cache.into_state();
     }
-}
 
-/// The match with its text.
-fn render<'s, F: Facts>(run: &mut Run<'_, '_, '_, F>, rule: &'s Rule, rule_index: usize) -> Match<'s> {
-    let slots = &run.program.rules[rule_index].output;
-    let mut text = String::new();
-    let mut fields: Vec<(String, Json)> = Vec::with_capacity(slots.len());
-    let mut slots = slots.iter();
-    for part in &rule.output.parts {
-        match part {
-            OutputPart::Text(part) => text.push_str(part),
-            OutputPart::Value { name, width, .. } => {
-                let Some(slot) = slots.next() else { continue };
-                let range = run.cache.read(run.program, run.facts, *slot);
-                let values = run.cache.values(range);
-                match width {
-                    None => output::write_values(&mut text, values),
-                    Some(width) => {
-                        let mut value = String::new();
-                        output::write_values(&mut value, values);
-                        text.push_str(&output::fit(&value, *width));
-                    }
-                }
-                if !fields.iter().any(|(n, _)| n == name) {
-                    fields.push((name.clone(), output::to_json(values)));
-                }
+    /// Hands over the summaries that are due at `time` (nanoseconds since 1970), when there may be no event to bring
+    /// the time. A replay that calls it at other times gives the same summaries, possibly later.
+    pub fn advance(&mut self, time: u64, mut on_match: impl FnMut(Match<'_>)) {
+        if self.deadline > time {
+            return;
+        }
+        self.deadline = u64::MAX;
+        for index in &self.throttled {
+            let index = *index as usize;
+            let Some(throttle) = &mut self.states[index].throttle else { continue };
+            while let Some(held) = throttle.due(time) {
+                on_match(summary(&self.set.rules()[index], index, held));
             }
+            self.deadline = self.deadline.min(throttle.next_deadline().unwrap_or(u64::MAX));
         }
     }
-    Match { rule, rule_index, time: run.facts.time(), output: text, output_fields: fields }
+
+    /// Hands over everything held back, at the end of a stream.
+    pub fn finish(mut self, on_match: impl FnMut(Match<'_>)) {
+        self.advance(u64::MAX, on_match);
+    }
+}
+
+/// The values of slots as a key.
+fn key<F: Facts>(run: &mut Run<'_, '_, '_, F>, slots: &[u32]) -> Key {
+    let ranges: Vec<_> = slots.iter().map(|slot| run.cache.read(run.program, run.facts, *slot)).collect();
+    Key::new(ranges.iter().map(|range| run.cache.values(*range)))
+}
+
+/// An event counts towards a threshold.
+fn threshold<F: Facts>(
+    run: &mut Run<'_, '_, '_, F>,
+    state: &mut RuleState,
+    rule: u32,
+) -> Option<Correlation> {
+    let slots = &run.program.rules[rule as usize];
+    let value = match slots.distinct {
+        None => None,
+        Some(slot) => {
+            let range = run.cache.read(run.program, run.facts, slot);
+            // An event without the value that is counted does not count.
+            Some(hash(run.cache.values(range))?)
+        }
+    };
+    let key = key(run, &slots.by);
+    state.threshold.as_mut()?.hit(key, run.facts.time(), value)
+}
+
+fn hash(values: &[Value<'_>]) -> Option<u64> {
+    if values.is_empty() {
+        return None;
+    }
+    let mut hasher = DefaultHasher::new();
+    Key::new(std::iter::once(values)).hash(&mut hasher);
+    Some(hasher.finish())
+}
+
+/// An event is one or more steps of a sequence: `first`, and others among the roots that follow.
+fn sequence<F: Facts>(
+    run: &mut Run<'_, '_, '_, F>,
+    state: &mut RuleState,
+    rule: &Rule,
+    first: Root,
+    roots: &mut std::slice::Iter<'_, Root>,
+) -> Option<Correlation> {
+    let mut steps = vec![first.step as usize];
+    while let Some(next) = roots.as_slice().first().filter(|next| next.rule == first.rule) {
+        roots.next();
+        if run.holds(next.node) {
+            steps.push(next.step as usize);
+        }
+    }
+    let key = key(run, &run.program.rules[first.rule as usize].by);
+    let Detection::Sequence(sequence) = &rule.detection else { return None };
+    let facts = run.facts;
+    state
+        .sequence
+        .as_mut()?
+        .advance(key, facts.time(), &steps, |step| render::step(facts, &sequence.steps[step].name))
+}
+
+/// Raises an alert, unless the rule's throttle holds it back.
+fn raise<F: Facts>(
+    run: &mut Run<'_, '_, '_, F>,
+    rule: &Rule,
+    index: u32,
+    state: &mut RuleState,
+    correlation: Option<Correlation>,
+    on_match: &mut impl FnMut(Match<'_>),
+) {
+    let rule_index = index as usize;
+    let time = run.facts.time();
+    let Some(throttle) = &mut state.throttle else {
+        let (output, output_fields) = render::output(run, rule, rule_index);
+        on_match(Match { rule, rule_index, time, output, output_fields, correlation });
+        return;
+    };
+    let key = key(run, &run.program.rules[rule_index].throttle);
+    match throttle.admit(&key, time) {
+        Admission::Now(gone) => {
+            if let Some(held) = gone {
+                on_match(summary(rule, rule_index, held));
+            }
+            let (output, output_fields) = render::output(run, rule, rule_index);
+            on_match(Match { rule, rule_index, time, output, output_fields, correlation });
+        }
+        Admission::Held => {
+            let (output, output_fields) = render::output(run, rule, rule_index);
+            throttle.hold(&key, time, output, output_fields);
+        }
+    }
+}
+
+/// The alert for those held back: the last of them, with their number.
+fn summary(rule: &Rule, rule_index: usize, held: Suppressed) -> Match<'_> {
+    let correlation = Some(held.correlation());
+    let output = format!("{} ({} more alerts like this)", held.output, held.count);
+    Match { rule, rule_index, time: held.last, output, output_fields: held.output_fields, correlation }
 }

@@ -51,6 +51,13 @@ impl FieldType {
         matches!(self, Self::String | Self::Bytes)
     }
 
+    /// The word for it with its article, for sentences.
+    pub fn with_article(self) -> String {
+        let word = self.as_str();
+        let article = if word.starts_with(['a', 'e', 'i', 'o', 'u', 'I']) { "an" } else { "a" };
+        format!("{article} {word}")
+    }
+
     /// The word for it in diagnostics and the reference.
     pub fn as_str(self) -> &'static str {
         match self {

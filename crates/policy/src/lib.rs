@@ -9,6 +9,8 @@
 //! 4. `compile`: all rules to one graph of tests, specialised for each event type.
 //! 5. [`evaluator`]: events, which implement [`facts::Facts`], to matches.
 //!
+//! [`correlate`] makes one match of several events where a rule asks for it.
+//!
 //! [`PolicySet::load`] does the first four; an [`Evaluator`] the last.
 //!
 //! ```
@@ -39,11 +41,13 @@
 
 pub mod check;
 mod compile;
+pub mod correlate;
 pub mod diagnostic;
 pub mod document;
 mod eval;
 pub mod evaluator;
 pub mod event_type;
+pub mod explain;
 pub mod facts;
 pub mod field;
 pub mod load;
@@ -57,6 +61,7 @@ pub mod syntax;
 pub mod term;
 pub mod value;
 
+pub use correlate::{Correlation, CorrelationStats, Limits};
 pub use diagnostic::{Code, Diagnostic, Severity};
 pub use evaluator::{Evaluator, Match, RuleMatching};
 pub use event_type::{EventType, EventTypes};

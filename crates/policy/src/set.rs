@@ -26,7 +26,7 @@ impl Loaded {
     /// All findings of at least that severity, rendered for people.
     pub fn render(&self, at_least: crate::diagnostic::Severity, colour: bool) -> String {
         let wanted = self.diagnostics.iter().filter(|d| d.severity >= at_least);
-        wanted.map(|d| d.render(&self.sources, colour) + "\n").collect()
+        wanted.map(|d| d.render(&self.sources, colour) + "\n\n").collect()
     }
 }
 
@@ -35,6 +35,8 @@ impl Loaded {
 pub struct PolicySet {
     rules: Vec<Rule>,
     pub(crate) program: Program,
+    /// For each rule, the event types for which it is evaluated.
+    event_types: Vec<EventTypes>,
 }
 
 /// What the active rules need of the sensor.
@@ -60,9 +62,14 @@ impl PolicySet {
         }
         let rules = check::check_documents(documents, &map, &mut diagnostics);
         let program = compile::compile(&rules);
-        check::lint_rules(&rules, &mut diagnostics);
+        let mut event_types = vec![EventTypes::NONE; rules.len()];
+        for (event_type, roots) in EventType::ALL.iter().zip(&program.roots) {
+            roots.iter().for_each(|root| event_types[root.rule as usize].insert(*event_type));
+        }
+        let set = Self { rules, program, event_types };
+        check::lint_rules(&set.rules, |rule| set.event_types_of(rule), &mut diagnostics);
         tidy(&mut diagnostics);
-        let set = (!has_errors(&diagnostics)).then(|| Arc::new(Self { rules, program }));
+        let set = (!has_errors(&diagnostics)).then(|| Arc::new(set));
         Loaded { set, diagnostics, sources: map }
     }
 
@@ -78,8 +85,7 @@ impl PolicySet {
 
     /// The event types for which a rule (by its position) is evaluated.
     pub fn event_types_of(&self, rule: usize) -> EventTypes {
-        let is_here = |t: &EventType| self.program.roots[t.index()].iter().any(|r| r.rule as usize == rule);
-        EventType::ALL.iter().copied().filter(is_here).collect()
+        self.event_types.get(rule).copied().unwrap_or_default()
     }
 
     /// What the active rules need.

@@ -1,5 +1,7 @@
 //! Falco's published rule files, unmodified: every rule loads, no finding about the language.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "support/common.rs"]
 mod common;
 

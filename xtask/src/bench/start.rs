@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The agent from start to rest: time to `ready`, resident memory, processor use when idle, time to stop.
 ///
 /// Starts the release agent several times with the built-in policies. Limits: ready within 1.5 s (median),
-/// 60 MB resident at rest (worst run), 0.2 % of a core idle (worst run), 2 s to stop (worst run). Other
+/// 60 MB resident at rest (worst run), 0.2 % of a core when idle (last run), 2 s to stop (worst run). Other
 /// work on the machine is work for the agent too: the table says how busy the machine was.
 #[derive(clap::Args)]
 pub struct Args {

@@ -13,18 +13,23 @@ pub fn available() -> bool {
     exec::find_in_path("apt-get").is_some() && exec::find_in_path("dpkg-query").is_some()
 }
 
-/// The version that would be installed, as (major, minor); fetches the package lists once if the
-/// package is unknown or too old.
+/// Why nothing can be installed, in half a sentence: for want of root's rights.
+pub fn obstacle() -> Option<String> {
+    let able = exec::is_root() || exec::sudo().is_some();
+    (!able).then(|| "installing packages needs root or sudo".to_owned())
+}
+
+/// The version that would be installed, as (major, minor). If the package is unknown or too old, root
+/// fetches the package lists once; nobody is asked for a password only to look.
 ///
 /// # Errors
 /// When the package lists have to be fetched and cannot be.
 pub fn candidate(package: &str, minimum: (u32, u32)) -> Result<Option<(u32, u32)>> {
     let known = known_candidate(package)?;
-    if known.is_some_and(|version| version >= minimum) {
+    if known.is_some_and(|version| version >= minimum) || !exec::is_root() {
         return Ok(known);
     }
-    eprintln!("setup: fetching the package lists (apt-get update), to look for {package}");
-    exec::run(as_root(&["apt-get", "update", "-q"])?.env("DEBIAN_FRONTEND", "noninteractive"))?;
+    update(&format!("to look for {package}"))?;
     known_candidate(package)
 }
 
@@ -37,23 +42,36 @@ pub fn install(packages: &[&str], why: &str, consent: Consent) -> Result<()> {
     // Removing a package to make room for ours would be a surprise: --no-remove makes it an error instead.
     let mut arguments = vec!["apt-get", "install", "-y", "-q", "--no-install-recommends", "--no-remove"];
     arguments.extend(packages);
-    let mut command = as_root(&arguments)?;
-    exec::run(command.env("DEBIAN_FRONTEND", "noninteractive"))
+    let attempt = || exec::run(&mut as_root(&arguments)?);
+    if attempt().is_ok() {
+        return Ok(());
+    }
+    // Old lists name files that the mirror has replaced since.
+    update("the installation failed, perhaps because they are old")?;
+    attempt()
         .map_err(|error| anyhow!("{error}; to see to it by hand: apt-get install {}", packages.join(" ")))
+}
+
+fn update(why: &str) -> Result<()> {
+    eprintln!("setup: fetching the package lists (apt-get update), {why}");
+    exec::run(&mut as_root(&["apt-get", "update", "-q"])?)
 }
 
 /// A command that runs with root's rights: directly, or through sudo.
 fn as_root(arguments: &[&str]) -> Result<Command> {
-    if exec::is_root() {
-        let mut command = exec::command(arguments[0]);
-        command.args(&arguments[1..]);
-        return Ok(command);
-    }
-    if let Some(mut sudo) = exec::sudo() {
-        sudo.args(["env", "DEBIAN_FRONTEND=noninteractive"]).args(arguments);
-        return Ok(sudo);
-    }
-    bail!("this needs root, and sudo is not available. Run as root, then try again: {}", arguments.join(" "))
+    let mut command = if exec::is_root() {
+        exec::command("env")
+    } else if let Some(mut sudo) = exec::sudo() {
+        sudo.arg("env");
+        sudo
+    } else {
+        bail!(
+            "this needs root, and sudo is not available. Run as root, then try again: {}",
+            arguments.join(" ")
+        )
+    };
+    command.arg("DEBIAN_FRONTEND=noninteractive").args(arguments);
+    Ok(command)
 }
 
 fn known_candidate(package: &str) -> Result<Option<(u32, u32)>> {

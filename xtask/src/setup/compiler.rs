@@ -14,6 +14,9 @@ use crate::codegen::write_if_changed;
 use crate::exec;
 use crate::workspace::parse_version;
 
+/// Debian's Rust for building browsers, which follows the releases, and its sources.
+const PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
+
 /// A compiler that can build its own core library for the BPF target.
 #[derive(Clone, Debug)]
 pub struct Compiler {
@@ -23,21 +26,31 @@ pub struct Compiler {
     prefix: PathBuf,
     /// Its release, as rustc says it.
     release: String,
-    /// The major version of the LLVM inside it.
+    /// The major version of its LLVM.
     pub llvm: u32,
+    /// The shared library of its LLVM; `None` if that is inside the compiler.
+    pub llvm_library: Option<PathBuf>,
 }
 
 /// What `rustc -vV` says, kept so that it need not be asked each time.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct Identity {
     rustc: PathBuf,
     /// Size and modification time of the executable: a new compiler is asked again.
     stamp: (u64, u64),
     release: String,
     llvm: u32,
+    llvm_library: Option<PathBuf>,
 }
 
 impl Compiler {
+    /// A compiler that is nowhere, for tests.
+    #[cfg(test)]
+    pub fn with_llvm(llvm: u32, llvm_library: Option<PathBuf>) -> Self {
+        let (origin, release) = ("test".to_owned(), "1.95.0".to_owned());
+        Self { origin, prefix: PathBuf::from("/nonexistent"), release, llvm, llvm_library }
+    }
+
     /// One line for people.
     pub fn describe(&self) -> String {
         format!("{} rustc {} (LLVM {}) in {}", self.origin, self.release, self.llvm, self.prefix.display())
@@ -86,52 +99,66 @@ impl Compiler {
     }
 }
 
-/// The best compiler on this machine, or why each one looked at will not do.
+/// What is on this machine.
+pub struct Search {
+    /// The compilers that can build BPF programs, the preferred one first.
+    pub usable: Vec<Compiler>,
+    /// Why the others cannot.
+    pub reasons: Vec<String>,
+    /// Whether `VEDETTE_BPF_TOOLCHAIN` leaves no choice.
+    pub chosen_by_hand: bool,
+}
+
+/// Looks for compilers that can build BPF programs.
 ///
 /// # Errors
-/// When the one named by `VEDETTE_BPF_TOOLCHAIN` will not do.
-pub fn find(minimum: (u32, u32), cache: &Path) -> Result<std::result::Result<Compiler, Vec<String>>> {
+/// When the one named by `VEDETTE_BPF_TOOLCHAIN` cannot.
+pub fn find(minimum: (u32, u32), cache: &Path) -> Result<Search> {
     let rustup = rustup_home();
     if let Some(name) = env::var("VEDETTE_BPF_TOOLCHAIN").ok().filter(|name| !name.is_empty()) {
         let (origin, prefix) = named(&name, rustup.as_deref())?;
-        return match examine(&origin, &prefix, minimum, cache) {
-            Ok(compiler) => Ok(Ok(compiler)),
-            Err(reason) => bail!("VEDETTE_BPF_TOOLCHAIN={name}: {reason}"),
-        };
+        let compiler = examine(&origin, &prefix, minimum, cache)
+            .map_err(|reason| anyhow!("VEDETTE_BPF_TOOLCHAIN={name}: {reason}"))?;
+        return Ok(Search { usable: vec![compiler], reasons: Vec::new(), chosen_by_hand: true });
     }
-    let mut reasons = Vec::new();
+    let mut search = Search { usable: Vec::new(), reasons: Vec::new(), chosen_by_hand: false };
     for (origin, prefix) in candidates(rustup.as_deref()) {
         match examine(&origin, &prefix, minimum, cache) {
-            Ok(compiler) => return Ok(Ok(compiler)),
-            Err(reason) => reasons.push(format!("{origin}: {reason}")),
+            Ok(compiler) => search.usable.push(compiler),
+            Err(reason) => search.reasons.push(format!("{origin}: {reason}")),
         }
     }
-    Ok(Err(reasons))
+    Ok(search)
 }
 
-/// Installs Debian's Rust and its sources.
+/// Installs what makes a compiler usable: Debian's Rust and its sources, else the sources of the rustup
+/// toolchain in use, which takes no root.
 ///
 /// # Errors
-/// When this is not Debian, its Rust is too old, or the installation fails.
-pub fn install(minimum: (u32, u32), cache: &Path, reasons: &[String], consent: Consent) -> Result<Compiler> {
-    let (major, minor) = minimum;
-    let by_hand = "rustup toolchain install nightly --component rust-src";
-    for reason in reasons {
-        eprintln!("setup: not usable for BPF: {reason}");
-    }
-    if !apt::available() {
-        bail!("no Rust here can build BPF programs; install one with its sources: {by_hand}");
-    }
-    if apt::candidate("rustc-web", minimum)?.is_none_or(|version| version < minimum) {
+/// When neither is possible, or the installation fails.
+pub fn install(minimum: (u32, u32), consent: Consent) -> Result<()> {
+    let apt = if apt::available() { apt::obstacle() } else { Some("this system has no apt-get".to_owned()) };
+    let obstacle = match apt {
+        Some(obstacle) => obstacle,
+        None if apt::candidate(PACKAGES[0], minimum)?.is_some_and(|version| version >= minimum) => {
+            return apt::install(
+                &PACKAGES,
+                "a Rust that comes with the sources of its core library",
+                consent,
+            );
+        }
+        None => format!("there is no package {} of {}.{} or later", PACKAGES[0], minimum.0, minimum.1),
+    };
+    let toolchain = env::var("RUSTUP_TOOLCHAIN").ok();
+    let Some(toolchain) = toolchain.filter(|_| exec::find_in_path("rustup").is_some()) else {
         bail!(
-            "no Rust here can build BPF programs, and this Debian has no rustc-web of {major}.{minor} or \
-             later; install a Rust with its sources: {by_hand}"
+            "the BPF half needs a Rust with the sources of its core library, and {obstacle}. Install one: \
+             `apt-get install {}`, or `rustup toolchain install nightly --component rust-src`",
+            PACKAGES.join(" ")
         );
-    }
-    let why = "a Rust that comes with the sources of its core library";
-    apt::install(&["rustc-web", "cargo-web", "rust-web-src"], why, consent)?;
-    examine("system", Path::new("/usr"), minimum, cache)
-        .map_err(|reason| anyhow!("the packages are installed, but {reason}"))
+    };
+    consent.announce(&format!("installing rust-src for {toolchain} with rustup ({obstacle})"))?;
+    exec::run(exec::command("rustup").args(["component", "add", "rust-src", "--toolchain", &toolchain]))
 }
 
 /// Adds clippy to the BPF compiler if it has none.
@@ -235,6 +262,7 @@ fn examine(
         prefix: prefix.to_owned(),
         release: identity.release,
         llvm: identity.llvm,
+        llvm_library: identity.llvm_library,
     })
 }
 
@@ -243,16 +271,26 @@ fn identify(rustc: &Path, cache: &Path) -> Result<Identity> {
     let metadata = fs::metadata(rustc).with_context(|| format!("read {}", rustc.display()))?;
     let modified = metadata.modified()?.duration_since(UNIX_EPOCH).map_or(0, |age| age.as_secs());
     let stamp = (metadata.len(), modified);
-    let memory = cache.join("bpf-compiler.json");
-    let remembered = fs::read(&memory).ok().and_then(|text| serde_json::from_slice::<Identity>(&text).ok());
-    if let Some(identity) = remembered.filter(|known| known.rustc == rustc && known.stamp == stamp) {
-        return Ok(identity);
+    let memory = cache.join("bpf-compilers.json");
+    let text = fs::read(&memory).unwrap_or_default();
+    let mut known: Vec<Identity> = serde_json::from_slice(&text).unwrap_or_default();
+    let holds = |known: &Identity| {
+        let library_is_there = known.llvm_library.as_ref().is_none_or(|library| library.exists());
+        known.rustc == rustc && known.stamp == stamp && library_is_there
+    };
+    if let Some(at) = known.iter().position(holds) {
+        return Ok(known.swap_remove(at));
     }
+    known.retain(|known| known.rustc != rustc);
     let answer = exec::output(exec::command(rustc).arg("-vV"))?;
     let (release, llvm) = parse_verbose_version(&answer)
         .ok_or_else(|| anyhow!("{} -vV names no LLVM version", rustc.display()))?;
-    let identity = Identity { rustc: rustc.to_owned(), stamp, release, llvm };
-    write_if_changed(&memory, &serde_json::to_vec_pretty(&identity)?)?;
+    // The dynamic loader knows best. Without it, or for a static executable, the LLVM counts as built in.
+    let libraries = exec::output(exec::command("ldd").arg(rustc)).unwrap_or_default();
+    let llvm_library = parse_llvm_library(&libraries);
+    let identity = Identity { rustc: rustc.to_owned(), stamp, release, llvm, llvm_library };
+    known.push(identity.clone());
+    write_if_changed(&memory, &serde_json::to_vec_pretty(&known)?)?;
     Ok(identity)
 }
 
@@ -261,6 +299,16 @@ fn parse_verbose_version(text: &str) -> Option<(String, u32)> {
     let value = |key: &str| text.lines().find_map(|line| line.strip_prefix(key)).map(str::trim);
     let (llvm, _minor) = parse_version(value("LLVM version:")?)?;
     Some((value("release:")?.to_owned(), llvm))
+}
+
+/// The LLVM library in what ldd prints: `\tlibLLVM.so.22.1 => /usr/lib/libLLVM.so.22.1 (0x0000…)`.
+fn parse_llvm_library(ldd: &str) -> Option<PathBuf> {
+    let line = ldd.lines().map(str::trim).find(|line| line.starts_with("libLLVM"))?;
+    let (_name, rest) = line.split_once("=> ")?;
+    let path = Path::new(rest.rsplit_once(" (").map_or(rest, |(path, _address)| path));
+    // Without `bin/../lib/..`; the last part stays, because the loader looks for that very name.
+    let directory = fs::canonicalize(path.parent()?).ok()?;
+    Some(directory.join(path.file_name()?))
 }
 
 #[cfg(test)]
@@ -273,6 +321,17 @@ mod tests {
             "rustc 1.96.0 (ac68faa20 2026-05-25)\nbinary: rustc\nrelease: 1.96.0\nLLVM version: 22.1.8\n";
         assert_eq!(parse_verbose_version(text), Some(("1.96.0".to_owned(), 22)));
         assert_eq!(parse_verbose_version("rustc 1.96.0\nrelease: 1.96.0\n"), None);
+    }
+
+    #[test]
+    fn the_llvm_library_is_read_from_ldd() {
+        let ldd =
+            "\tlinux-vdso.so.1 (0x1)\n\tlibLLVM.so.22.1-rust => /usr/bin/../lib/libLLVM.so.22.1-rust (0x2)\n";
+        let library = parse_llvm_library(ldd).unwrap();
+        assert!(library.ends_with("lib/libLLVM.so.22.1-rust"), "{}", library.display());
+        assert!(!library.to_string_lossy().contains(".."), "{}", library.display());
+        assert_eq!(parse_llvm_library("\tlibc.so.6 => /lib/libc.so.6 (0x2)\n"), None);
+        assert_eq!(parse_llvm_library("\tlibLLVM.so.22.1 => not found\n"), None);
     }
 
     #[test]

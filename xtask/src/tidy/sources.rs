@@ -32,6 +32,10 @@ const NO_IO: &[&str] =
     &["std::fs", "std::process", "std::env", "std::thread", "TcpStream", "UdpSocket", "UnixStream"];
 const PURE_CRATES: &[&str] = &["crates/abi/src/", "crates/event/src/", "crates/policy/src/"];
 
+/// The exceptions: what finds and reads policy files for the agent, the controller and the command line,
+/// which have no other crate in common. Everything behind it takes text.
+const IO_ALLOWED: &[&str] = &["crates/policy/src/load.rs"];
+
 /// Everything that is wrong with one file.
 pub fn check(file: &SourceFile) -> Vec<Finding> {
     let code = code_only(&file.text);
@@ -106,7 +110,8 @@ fn misplaced_unsafe(file: &SourceFile, code: &str) -> Vec<Finding> {
 }
 
 fn io_in_pure_crates(file: &SourceFile, code: &str, tests: &[Range<usize>]) -> Vec<Finding> {
-    if !PURE_CRATES.iter().any(|prefix| file.path.starts_with(prefix)) {
+    let pure = PURE_CRATES.iter().any(|prefix| file.path.starts_with(prefix));
+    if !pure || IO_ALLOWED.contains(&file.path.as_str()) {
         return Vec::new();
     }
     let found = NO_IO.iter().flat_map(|word| words(code, word).map(move |at| (*word, at)));
@@ -228,6 +233,7 @@ mod tests {
         let found = findings("crates/policy/src/parse.rs", text);
         assert_eq!(found.iter().map(|finding| finding.line).collect::<Vec<_>>(), [1]);
         assert_eq!(findings("crates/policy/tests/conformance.rs", text), []);
+        assert_eq!(findings("crates/policy/src/load.rs", text), []);
         assert_eq!(findings("crates/policy/src/net.rs", "use std::net::IpAddr;"), []);
         assert_eq!(findings("agent/src/policies.rs", text), []);
     }

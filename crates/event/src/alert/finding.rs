@@ -198,12 +198,11 @@ pub struct Correlation {
 pub struct CorrelationStep {
     /// When it happened.
     pub time: Time,
-    /// Kind of the event (`process_exec`).
-    pub event: String,
-    /// Who did it.
-    pub pid: u32,
-    /// Name of the process.
-    pub process: String,
+    /// Name of the step.
+    pub name: String,
+    /// What is worth knowing of the event, by field name (`evt.type`, `proc.pid`, …).
+    #[serde(default, skip_serializing_if = "IndexMap::is_empty")]
+    pub fields: IndexMap<String, Value>,
 }
 
 /// What a policy match says.

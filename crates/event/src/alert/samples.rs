@@ -167,9 +167,8 @@ pub(super) fn pod_alert() -> Alert {
     sample.state.processes.exit(crate::ProcessKey { tgid: 100, start: 100 * SECOND }, exited);
     let step = |seconds: u64, event: &str, process: &str| CorrelationStep {
         time: Time(BOOT.realtime(seconds * SECOND)),
-        event: event.to_owned(),
-        pid: 300,
-        process: process.to_owned(),
+        name: event.to_owned(),
+        fields: [("proc.name".to_owned(), process.into()), ("proc.pid".to_owned(), 300.into())].into(),
     };
     let mut alert = sample.connect(Finding {
         policy: Some(PolicyName {
@@ -184,7 +183,7 @@ pub(super) fn pod_alert() -> Alert {
             count: 2,
             first: Time(BOOT.realtime(2400 * SECOND)),
             last: Time(BOOT.realtime(2434 * SECOND)),
-            steps: vec![step(2400, "process_exec", "nmap"), step(2434, "net_connect", "cat")],
+            steps: vec![step(2400, "scan", "nmap"), step(2434, "way out", "cat")],
         }),
         tags: ["T1552.005", "T1046", "TA0007", "mitre_credential_access"].map(str::to_owned).to_vec(),
         ..Finding::new("Scan, then a way out", Priority::Critical, "Metadata service reached by cat")

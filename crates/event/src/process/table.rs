@@ -5,7 +5,7 @@
 //! living process only when there is no dead one; each eviction is counted. Ended ancestors may hold half of the
 //! table at most: a program that forks itself over and over, each time ending the parent, has no end of them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use hashbrown::HashMap;
 
@@ -27,6 +27,8 @@ const EVICTION_SCAN: usize = 16;
 struct Slot {
     generation: u32,
     process: Option<Process>,
+    /// Ended, past the grace period, and only there because of descendants.
+    kept: bool,
 }
 
 /// Figures about the table.
@@ -50,10 +52,13 @@ pub struct ProcessTable {
     slots: Vec<Slot>,
     free: Vec<u32>,
     by_key: HashMap<ProcessKey, ProcessId, foldhash::fast::RandomState>,
-    /// The process that started last under each number.
-    by_tgid: HashMap<u32, ProcessId, foldhash::fast::RandomState>,
-    /// Ended processes in the order in which they are looked at; each ended process is in it exactly once.
+    /// The same in order, to find who started last under a number.
+    in_order: BTreeMap<ProcessKey, ProcessId>,
+    /// Ended processes in their grace period, in the order of their end.
     ended: VecDeque<(u64, ProcessId)>,
+    /// Those that are kept after it, in the order in which they came; may hold ids that are gone.
+    kept: VecDeque<ProcessId>,
+    kept_count: usize,
     /// Live ones in the order of their arrival, for eviction; may hold ids that are gone or have ended.
     arrivals: VecDeque<ProcessId>,
     live: usize,
@@ -68,8 +73,10 @@ impl ProcessTable {
             slots: Vec::new(),
             free: Vec::new(),
             by_key: HashMap::default(),
-            by_tgid: HashMap::default(),
+            in_order: BTreeMap::new(),
             ended: VecDeque::new(),
+            kept: VecDeque::new(),
+            kept_count: 0,
             arrivals: VecDeque::new(),
             live: 0,
             cap: cap.max(1),
@@ -125,7 +132,8 @@ impl ProcessTable {
 
     /// The process that started last under this number.
     pub fn latest(&self, tgid: u32) -> Option<ProcessId> {
-        self.by_tgid.get(&tgid).copied()
+        let all = ProcessKey { tgid, start: 0 }..=ProcessKey { tgid, start: u64::MAX };
+        self.in_order.range(all).next_back().map(|(_, id)| *id)
     }
 
     /// Puts a process in, in place of one with the same key. Makes room by eviction if need be.
@@ -149,26 +157,22 @@ impl ProcessTable {
                 ProcessId { index, generation: slot.generation }
             }
             None => {
-                self.slots.push(Slot { generation: 0, process: Some(process) });
+                self.slots.push(Slot { generation: 0, process: Some(process), kept: false });
                 ProcessId { index: (self.slots.len() - 1) as u32, generation: 0 }
             }
         };
         self.live += 1;
         self.arrivals.push_back(id);
         self.trim_arrivals();
+        let latest = self.latest(key.tgid);
         self.by_key.insert(key, id);
+        self.in_order.insert(key, id);
         self.set_parent(id, parent);
         // A number belongs to one living process: of two, the one that started earlier has ended, unseen or with
         // its end still to come. That may be the one that is put in, when one of its last events comes late.
-        match self.latest(key.tgid).and_then(|other| Some((other, self.get(other)?.key.start))) {
-            Some((_, start)) if start > key.start => self.end(id, None),
-            Some((other, _)) => {
-                self.by_tgid.insert(key.tgid, id);
-                self.end(other, None);
-            }
-            None => {
-                self.by_tgid.insert(key.tgid, id);
-            }
+        if let Some(other) = latest {
+            let started_later = self.get(other).is_some_and(|p| p.key.start > key.start);
+            self.end(if started_later { id } else { other }, None);
         }
         if exited.is_some() {
             self.end(id, exited);
@@ -193,6 +197,8 @@ impl ProcessTable {
         if key != old_key {
             self.by_key.remove(&old_key);
             self.by_key.insert(key, id);
+            self.in_order.remove(&old_key);
+            self.in_order.insert(key, id);
         }
         if parent.is_some() {
             self.set_parent(id, parent);
@@ -217,9 +223,7 @@ impl ProcessTable {
         if let Some(new) = parent.and_then(|p| self.get_mut(p)) {
             new.children += 1;
         }
-        if let Some(old) = old.and_then(|p| self.get_mut(p)) {
-            old.children = old.children.saturating_sub(1);
-        }
+        self.lose_child(old);
     }
 
     /// Takes note of a process's end at `time`. Returns it, also when it had ended already.
@@ -246,25 +250,16 @@ impl ProcessTable {
 
     /// Removes ended processes that nothing refers to and whose grace period is over at `now`.
     pub fn prune(&mut self, now: u64) {
-        let mut ancestors = 0;
-        for _ in 0..self.ended.len() {
-            let Some((time, id)) = self.ended.front().copied() else { break };
-            if time.saturating_add(GRACE) > now {
-                break;
-            }
-            self.ended.pop_front();
+        while let Some((_, id)) = self.ended.pop_front_if(|(time, _)| time.saturating_add(GRACE) <= now) {
             match self.get(id) {
-                // Descendants refer to it: look again after they are gone.
-                Some(process) if process.children > 0 && ancestors < self.cap / 2 => {
-                    ancestors += 1;
-                    self.ended.push_back((now.max(self.latest_end()), id));
-                }
-                Some(process) => {
-                    self.stats.evicted_ended += u64::from(process.children > 0);
-                    self.remove(id);
-                }
-                None => {}
+                Some(process) if process.children > 0 => self.keep(id),
+                _ => self.remove(id),
             }
+        }
+        while self.kept_count > self.cap / 2 && self.evict_kept() {}
+        if self.kept.len() > 64 + 2 * self.kept_count {
+            let kept = std::mem::take(&mut self.kept);
+            self.kept = kept.into_iter().filter(|id| self.get(*id).is_some()).collect();
         }
     }
 
@@ -272,36 +267,85 @@ impl ProcessTable {
         self.ended.back().map_or(0, |(t, _)| *t)
     }
 
-    fn remove(&mut self, id: ProcessId) {
-        let Some(slot) = self.slots.get_mut(id.index as usize).filter(|s| s.generation == id.generation)
-        else {
-            return;
-        };
-        let Some(process) = slot.process.take() else { return };
-        slot.generation = slot.generation.wrapping_add(1);
-        self.free.push(id.index);
-        if process.exited.is_none() {
-            self.live -= 1;
-        }
-        self.by_key.remove(&process.key);
-        if self.by_tgid.get(&process.key.tgid) == Some(&id) {
-            self.by_tgid.remove(&process.key.tgid);
-        }
-        if let Some(parent) = process.parent.and_then(|p| self.get_mut(p)) {
-            parent.children = parent.children.saturating_sub(1);
+    /// Lets descendants decide how long a process stays.
+    fn keep(&mut self, id: ProcessId) {
+        if let Some(slot) = self.slots.get_mut(id.index as usize) {
+            slot.kept = true;
+            self.kept_count += 1;
+            self.kept.push_back(id);
         }
     }
 
-    /// Makes room for one: the longest dead, else the oldest arrival, and of those near the front of the queue rather
+    fn evict_kept(&mut self) -> bool {
+        while let Some(id) = self.kept.pop_front() {
+            if self.get(id).is_some() {
+                self.remove(id);
+                self.stats.evicted_ended += 1;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Removes a process, and with it those ancestors that were only kept for its sake.
+    fn remove(&mut self, id: ProcessId) {
+        let mut next = Some(id);
+        while let Some(id) = next {
+            next = None;
+            let Some(slot) =
+                self.slots.get_mut(id.index as usize).filter(|slot| slot.generation == id.generation)
+            else {
+                return;
+            };
+            let Some(process) = slot.process.take() else { return };
+            slot.generation = slot.generation.wrapping_add(1);
+            self.kept_count -= usize::from(std::mem::take(&mut slot.kept));
+            self.free.push(id.index);
+            if process.exited.is_none() {
+                self.live -= 1;
+            }
+            self.by_key.remove(&process.key);
+            self.in_order.remove(&process.key);
+            if let Some(parent) = process.parent
+                && self.count_child_out(parent)
+            {
+                next = Some(parent);
+            }
+        }
+    }
+
+    fn lose_child(&mut self, parent: Option<ProcessId>) {
+        if let Some(parent) = parent
+            && self.count_child_out(parent)
+        {
+            self.remove(parent);
+        }
+    }
+
+    /// Returns whether nothing keeps the parent any more.
+    fn count_child_out(&mut self, parent: ProcessId) -> bool {
+        let Some(slot) =
+            self.slots.get_mut(parent.index as usize).filter(|slot| slot.generation == parent.generation)
+        else {
+            return false;
+        };
+        let Some(process) = &mut slot.process else { return false };
+        process.children = process.children.saturating_sub(1);
+        slot.kept && process.children == 0
+    }
+
+    /// Makes room for at least one: the longest dead, else the oldest arrival, and of those near the front of the queue rather
     /// one without children, so that ancestries stay whole. Returns false when there is nothing left to remove.
     fn evict(&mut self) -> bool {
         let leaf = self
             .ended
             .iter()
             .take(EVICTION_SCAN)
-            .position(|(_, id)| self.get(*id).is_some_and(|p| p.children == 0))
-            .unwrap_or(0);
-        if let Some((_, id)) = self.ended.remove(leaf) {
+            .position(|(_, id)| self.get(*id).is_some_and(|p| p.children == 0));
+        if leaf.is_none() && self.evict_kept() {
+            return true;
+        }
+        if let Some((_, id)) = self.ended.remove(leaf.unwrap_or(0)) {
             self.remove(id);
             self.stats.evicted_ended += 1;
             return true;
@@ -361,3 +405,6 @@ impl ProcessTable {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,6 +50,8 @@ pub struct Atom {
     pub text: String,
     /// Where it is written.
     pub span: Span,
+    /// It comes from the scope of the policy, which the kernel decides by cgroup.
+    pub is_scope: bool,
 }
 
 /// A test on one value.

@@ -48,7 +48,22 @@ impl<'m> Macros<'m> {
     }
 
     fn parse_text(&self, text: &MappedText) -> Result<Expr, Diagnostic> {
-        parse_condition(&self.lists.substitute(text)).map_err(|e| e.into_diagnostic(Code::Syntax))
+        let error = match parse_condition(&self.lists.substitute(text)) {
+            Ok(expr) => return Ok(expr),
+            Err(error) => error,
+        };
+        // A list where a condition should be: say so, rather than what its items look like there.
+        let misplaced = parse_condition(text).ok().and_then(|expr| self.list_as_macro(&expr));
+        Err(misplaced.unwrap_or_else(|| error.into_diagnostic(Code::Syntax)))
+    }
+
+    fn list_as_macro(&self, expr: &Expr) -> Option<Diagnostic> {
+        match &expr.kind {
+            ExprKind::And(parts) | ExprKind::Or(parts) => parts.iter().find_map(|p| self.list_as_macro(p)),
+            ExprKind::Not(inner) => self.list_as_macro(inner),
+            ExprKind::Check(_) => None,
+            ExprKind::Macro(name) => self.lists.contains(name).then(|| self.unknown(name, expr)),
+        }
     }
 
     /// Parses the condition of a rule and expands its macros. `None`: a macro in it is reported already.

@@ -108,8 +108,8 @@ fn lower_call(function: Function, args: &[Argument], index: Option<&str>, span: 
             };
             if !term.value_type().is_text() {
                 return wrong(format!(
-                    "`{name}` takes a string, and `{term}` is a {}",
-                    term.value_type().as_str()
+                    "`{name}` takes a string, and `{term}` is {}",
+                    term.value_type().with_article()
                 ));
             }
         }
@@ -119,8 +119,8 @@ fn lower_call(function: Function, args: &[Argument], index: Option<&str>, span: 
             };
             if !term.value_type().is_text() {
                 return wrong(format!(
-                    "`len` takes a string or a list, and `{term}` is a {}",
-                    term.value_type().as_str()
+                    "`len` takes a string or a list, and `{term}` is {}",
+                    term.value_type().with_article()
                 ));
             }
         }
@@ -205,14 +205,19 @@ fn compare(term: &Term, check: &Check, span: Span) -> Lowered<Cond> {
         text: comparison.text,
         term: term.clone(),
         span,
+        is_scope: false,
     })))
 }
 
 impl Comparison<'_> {
     fn does_not_go(&self, hint: Option<String>) -> Diagnostic {
         let of = self.term.value_type();
-        let message =
-            format!("`{}` does not go with `{}`, which is a {}", self.op.as_str(), self.term, of.as_str());
+        let message = format!(
+            "`{}` does not go with `{}`, which is {}",
+            self.op.as_str(),
+            self.term,
+            of.with_article()
+        );
         Diagnostic::error(Code::Type, self.span, message).with_some_hint(hint)
     }
 
@@ -364,10 +369,10 @@ impl Comparison<'_> {
             || left_type.is_text() && right_type.is_text();
         if !same {
             let message = format!(
-                "`{}` is a {}, but `{right}` is a {}",
+                "`{}` is {}, but `{right}` is {}",
                 self.term,
-                left_type.as_str(),
-                right_type.as_str()
+                left_type.with_article(),
+                right_type.with_article()
             );
             return Err(Diagnostic::error(Code::Type, operand.span, message));
         }

@@ -78,6 +78,7 @@ pub(super) fn number(literal: &Literal, value_type: FieldType) -> Value<Number> 
     }
     let hint = match value_type {
         FieldType::Duration => Some("a number of nanoseconds, or such as 5s".to_owned()),
+        FieldType::Port => Some("a port number, or the name of a common service such as ssh".to_owned()),
         _ => None,
     };
     Err(wrong(literal, "number", hint))

@@ -63,5 +63,6 @@ fn atom(field: FieldName, test: Test, text: String) -> Cond {
         test,
         text,
         span: Span::default(),
+        is_scope: true,
     }))
 }

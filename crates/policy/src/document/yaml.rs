@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use granit_parser::{Event, Parser, ScalarStyle, Span as YamlSpan};
+use serde_json::Value as Json;
 
 use super::scalar::map_scalar;
 use crate::diagnostic::{Code, Diagnostic};
@@ -97,6 +98,32 @@ impl Node {
             NodeKind::Scalar(_) => "a value",
             NodeKind::Sequence(_) => "a list",
             NodeKind::Mapping(_) => "a mapping",
+        }
+    }
+
+    /// The node as JSON: plain scalars are numbers, truth values or null where they look like it.
+    pub fn to_json(&self) -> Json {
+        match &self.kind {
+            NodeKind::Sequence(items) => items.iter().map(Node::to_json).collect(),
+            NodeKind::Mapping(entries) => entries
+                .iter()
+                .map(|(key, value)| (key.as_str().unwrap_or_default().to_owned(), value.to_json()))
+                .collect(),
+            NodeKind::Scalar(_) if self.is_null() => Json::Null,
+            NodeKind::Scalar(scalar) => {
+                let text = scalar.text.as_str();
+                let typed = match text {
+                    "true" => Some(Json::Bool(true)),
+                    "false" => Some(Json::Bool(false)),
+                    _ => text
+                        .parse::<i64>()
+                        .map(Json::from)
+                        .or_else(|_| text.parse::<u64>().map(Json::from))
+                        .ok()
+                        .or_else(|| text.parse::<f64>().ok().filter(|f| f.is_finite()).map(Json::from)),
+                };
+                typed.filter(|_| scalar.plain).unwrap_or_else(|| Json::String(text.to_owned()))
+            }
         }
     }
 

@@ -111,6 +111,12 @@ impl MapFacts {
         self
     }
 
+    /// The same event with several values of a field, or none.
+    pub fn with_all(mut self, field: FieldName, values: Vec<Value<'static>>) -> Self {
+        self.insert(field, values);
+        self
+    }
+
     fn insert(&mut self, field: FieldName, values: Vec<Value<'static>>) {
         let of = self.values.entry(field.id).or_default();
         of.retain(|(arg, _)| *arg != field.arg);

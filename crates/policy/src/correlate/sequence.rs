@@ -1,0 +1,119 @@
+//! `sequence`: events one after the other, for the same key, within a time.
+//!
+//! For each key and each step the youngest run that has come so far is kept: no other run can complete where it
+//! cannot, for it has the most time left. An event takes a run one step further at most. When the last step is
+//! reached the rule matches and the key begins again.
+
+use super::key::{Key, Keys};
+use super::{Correlation, CorrelationStats, Limits, StepMatch};
+use crate::rule::Sequence;
+
+/// The memory of a rule with a sequence.
+#[derive(Debug)]
+pub(crate) struct SequenceState {
+    steps: usize,
+    within: u64,
+    keys: Keys<Vec<Option<Vec<StepMatch>>>>,
+}
+
+impl SequenceState {
+    pub fn new(sequence: &Sequence, limits: Limits) -> Self {
+        let within = u64::try_from(sequence.within.as_nanos()).unwrap_or(u64::MAX);
+        Self { steps: sequence.steps.len(), within, keys: Keys::new(limits.keys) }
+    }
+
+    /// An event for a key that is each of `steps` (ascending); `describe` says what is worth keeping of it.
+    pub fn advance(
+        &mut self,
+        key: Key,
+        time: u64,
+        steps: &[usize],
+        describe: impl Fn(usize) -> StepMatch,
+    ) -> Option<Correlation> {
+        if self.keys.get(&key).is_none() {
+            // A run begins with the first step only.
+            if !steps.contains(&0) {
+                return None;
+            }
+            self.keys.add(key.clone(), vec![None; self.steps - 1]);
+        }
+        let runs = self.keys.get(&key)?;
+        let start = time.saturating_sub(self.within);
+        // The last step first, so that the event is not its own successor.
+        for step in steps.iter().rev().copied() {
+            let mut run = match step.checked_sub(1) {
+                None => Vec::with_capacity(2),
+                Some(before) => match &runs[before] {
+                    Some(run) if run.first().is_some_and(|s| s.time >= start) => run.clone(),
+                    _ => continue,
+                },
+            };
+            run.push(describe(step));
+            if step + 1 == self.steps {
+                self.keys.remove(&key);
+                return Some(Correlation::Sequence { steps: run });
+            }
+            runs[step] = Some(run);
+        }
+        None
+    }
+
+    pub fn stats(&self) -> CorrelationStats {
+        CorrelationStats { keys: self.keys.len(), evicted: self.keys.evicted, suppressed: 0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::Value;
+
+    struct Stream(SequenceState);
+
+    impl Stream {
+        fn new(steps: usize, within: u64) -> Self {
+            Self(SequenceState { steps, within, keys: Keys::new(4) })
+        }
+
+        /// The times of the steps, if the event completes a run.
+        fn event(&mut self, key: u64, time: u64, steps: &[usize]) -> Option<Vec<u64>> {
+            let key = Key::new([&[Value::Uint(key)][..]].into_iter());
+            let describe = |step: usize| StepMatch { name: step.to_string(), time, fields: Vec::new() };
+            match self.0.advance(key, time, steps, describe)? {
+                Correlation::Sequence { steps } => Some(steps.iter().map(|s| s.time).collect()),
+                _ => None,
+            }
+        }
+    }
+
+    #[test]
+    fn in_order_for_the_same_key_in_time() {
+        let mut stream = Stream::new(3, 10);
+        assert_eq!(stream.event(1, 0, &[1]), None);
+        assert_eq!(stream.event(1, 1, &[0]), None);
+        assert_eq!(stream.event(2, 2, &[1]), None);
+        assert_eq!(stream.event(1, 3, &[1]), None);
+        assert_eq!(stream.event(1, 4, &[0]), None);
+        assert_eq!(stream.event(1, 11, &[2]), Some(vec![1, 3, 11]));
+        // The key has begun again.
+        assert_eq!(stream.event(1, 12, &[2]), None);
+    }
+
+    #[test]
+    fn too_late_and_one_event_for_two_steps() {
+        let mut stream = Stream::new(2, 10);
+        stream.event(1, 0, &[0]);
+        assert_eq!(stream.event(1, 11, &[1]), None);
+        // An event that is both steps begins a run and does not complete it by itself.
+        assert_eq!(stream.event(1, 12, &[0, 1]), None);
+        assert_eq!(stream.event(1, 13, &[0, 1]), Some(vec![12, 13]));
+    }
+
+    #[test]
+    fn the_youngest_run_counts() {
+        let mut stream = Stream::new(2, 10);
+        stream.event(1, 0, &[0]);
+        stream.event(1, 8, &[0]);
+        assert_eq!(stream.event(1, 15, &[1]), Some(vec![8, 15]));
+    }
+}
