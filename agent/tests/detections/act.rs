@@ -49,7 +49,8 @@ fn perform(args: &[OsString]) -> io::Result<()> {
         "truncate" => open.write(true).truncate(true).open(first()?).map(drop),
         // Whether anybody answers does not matter.
         "connect" => {
-            let address: SocketAddr = first()?.to_str().unwrap_or_default().parse().map_err(io::Error::other)?;
+            let address: SocketAddr =
+                first()?.to_str().unwrap_or_default().parse().map_err(io::Error::other)?;
             let _ = TcpStream::connect_timeout(&address, Duration::from_secs(1));
             Ok(())
         }

@@ -81,11 +81,8 @@ impl Stage {
 
     /// A free path for a file in a directory of the host; directories that are missing are made.
     pub fn place(&self, directory: &str) -> Made {
-        let missing: Vec<PathBuf> = Path::new(directory)
-            .ancestors()
-            .take_while(|path| !path.exists())
-            .map(Path::to_owned)
-            .collect();
+        let missing: Vec<PathBuf> =
+            Path::new(directory).ancestors().take_while(|path| !path.exists()).map(Path::to_owned).collect();
         fs::create_dir_all(directory).unwrap();
         Made { path: Path::new(directory).join(self.fresh("vedette-test")), parents: missing }
     }

@@ -30,11 +30,10 @@ pub const CASES: &[Case] = &[
         attack: |s| s.run(Command::new("cat").arg(s.file(".aws/credentials"))),
         benign: |s| {
             let (secret, settings) = (s.file(".aws/credentials"), s.file(".aws/config"));
-            s.shell("cat \"$2\"; \"$1\" --act read \"$3\"", &[
-                s.act_as("aws", ["read"]).get_program(),
-                os(&settings),
-                os(&secret),
-            ])
+            s.shell(
+                "cat \"$2\"; \"$1\" --act read \"$3\"",
+                &[s.act_as("aws", ["read"]).get_program(), os(&settings), os(&secret)],
+            )
         },
     },
     Case {
@@ -50,10 +49,10 @@ pub const CASES: &[Case] = &[
             fs::create_dir(&place.path).unwrap();
             fs::write(place.path.join("token"), "made by a test").unwrap();
             fs::write(place.path.join("namespace"), "default").unwrap();
-            s.shell("cat \"$2/namespace\"; \"$1\" --act read \"$2/token\"", &[
-                s.act_as("controller", ["read"]).get_program(),
-                os(&place),
-            ])
+            s.shell(
+                "cat \"$2/namespace\"; \"$1\" --act read \"$2/token\"",
+                &[s.act_as("controller", ["read"]).get_program(), os(&place)],
+            )
         },
     },
     Case {

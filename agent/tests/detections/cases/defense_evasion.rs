@@ -1,17 +1,15 @@
-use std::{fs, path::Path, process::Command};
+use std::{fs, process::Command};
 
 use super::{Case, os};
 
-/// A file through which the bytes of memory or of a disk can be read, of those that this host has.
-fn raw_bytes() -> String {
+/// A file through which the bytes of memory or of a disk can be read, of those that this host lets root open.
+fn raw_bytes() -> Option<String> {
     let disks = fs::read_dir("/sys/block").into_iter().flatten().flatten();
     let disks = disks.filter_map(|d| Some(format!("/dev/{}", d.file_name().to_str()?)));
-    let named = |path: &String| ["/dev/vd", "/dev/sd", "/dev/nvme", "/dev/xvd"].iter().any(|p| path.starts_with(p));
-    disks
-        .filter(named)
-        .chain(["/proc/kcore".to_owned(), "/dev/mem".to_owned()])
-        .find(|path| fs::File::open(Path::new(path)).is_ok())
-        .expect("this host has neither a disk nor kernel memory to open")
+    let named =
+        |path: &String| ["/dev/vd", "/dev/sd", "/dev/nvme", "/dev/xvd"].iter().any(|p| path.starts_with(p));
+    let all = disks.filter(named).chain(["/proc/kcore".to_owned(), "/dev/mem".to_owned()]);
+    all.into_iter().find(|path| fs::File::open(path).is_ok())
 }
 
 pub const CASES: &[Case] = &[
@@ -74,7 +72,15 @@ pub const CASES: &[Case] = &[
     },
     Case {
         rule: "Raw disk or kernel memory opened",
-        attack: |s| s.run(Command::new("head").args(["-c", "1"]).arg(raw_bytes())),
+        // Where nobody may open such a thing, a file stands for it, in a name space of mounts in which nothing else is
+        // below /dev.
+        attack: |s| {
+            if let Some(path) = raw_bytes() {
+                return s.run(Command::new("head").args(["-c", "1"]).arg(path));
+            }
+            let script = "mount -t tmpfs none /dev; : > /dev/mem; cat /dev/mem";
+            s.run(Command::new("unshare").args(["-m", "--", "/bin/sh", "-euc", script]))
+        },
         benign: |s| s.shell("blkid >/dev/null || true; cat /proc/partitions /proc/iomem", &[]),
     },
 ];

@@ -19,7 +19,11 @@ pub const CASES: &[Case] = &[
         attack: |s| s.run(s.act(["create"]).arg(&s.place("/etc/profile.d").path)),
         benign: |s| {
             let (profile, other) = (s.file(".bashrc"), s.file(".config/tool.conf"));
-            s.acts(&[&[os("read"), os(&profile)], &[os("read"), os("/etc/profile")], &[os("write"), os(&other)]])
+            s.acts(&[
+                &[os("read"), os(&profile)],
+                &[os("read"), os("/etc/profile")],
+                &[os("write"), os(&other)],
+            ])
         },
     },
     Case {
@@ -77,7 +81,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "Account database written directly",
         // Opened, and left as it is.
-        attack: |s| s.run(s.act(["write", "/etc/passwd"])),
+        attack: |s| s.run(&mut s.act(["write", "/etc/passwd"])),
         benign: |s| {
             let of_image = s.file("rootfs/etc/passwd");
             s.acts(&[

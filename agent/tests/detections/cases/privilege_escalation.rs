@@ -5,7 +5,8 @@ use crate::stage::{Made, Stage};
 
 /// A socket of a container runtime that this host does not have, with somebody who listens.
 fn runtime_socket(stage: &Stage) -> (Made, UnixListener) {
-    for path in ["/run/crio/crio.sock", "/run/podman/podman.sock", "/run/cri-dockerd.sock"].map(PathBuf::from) {
+    for path in ["/run/crio/crio.sock", "/run/podman/podman.sock", "/run/cri-dockerd.sock"].map(PathBuf::from)
+    {
         if path.exists() {
             continue;
         }
@@ -60,9 +61,9 @@ pub const CASES: &[Case] = &[
     },
     Case {
         rule: "Set-uid program started with a hostile environment",
-        attack: |s| s.run(Command::new("/usr/bin/su").arg("--version").env("GLIBC_TUNABLES", "glibc.malloc.check=0")),
-        benign: |s| {
-            s.shell("/usr/bin/su --version; GLIBC_TUNABLES=glibc.malloc.check=0 /bin/true", &[])
+        attack: |s| {
+            s.run(Command::new("/usr/bin/su").arg("--version").env("GLIBC_TUNABLES", "glibc.malloc.check=0"))
         },
+        benign: |s| s.shell("/usr/bin/su --version; GLIBC_TUNABLES=glibc.malloc.check=0 /bin/true", &[]),
     },
 ];
