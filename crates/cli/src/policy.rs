@@ -1,0 +1,27 @@
+//! `vedette policy`: everything one does with policies before they run.
+
+mod check;
+
+use clap::Subcommand;
+
+use crate::console::Console;
+use crate::exit;
+
+/// Check, explain, test and convert policies.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Check(check::Args),
+}
+
+/// Runs the command.
+pub fn run(args: Args, console: &mut Console) -> exit::Result {
+    match args.command {
+        Command::Check(args) => check::run(&args, console),
+    }
+}
