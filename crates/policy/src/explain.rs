@@ -2,9 +2,11 @@
 
 mod branch;
 mod kernel;
+mod trace;
 
 pub use branch::{Branch, Literal, branches};
 pub use kernel::{Decision, can_deny, decision};
+pub use trace::{AtomTrace, ConditionTrace, Tracer};
 
 use serde::Serialize;
 
