@@ -1,6 +1,7 @@
 //! `vedette policy`: everything one does with policies before they run.
 
 mod check;
+mod input;
 
 use clap::Subcommand;
 
