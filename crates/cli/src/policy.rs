@@ -1,7 +1,9 @@
 //! `vedette policy`: everything one does with policies before they run.
 
 mod check;
+mod explain;
 mod input;
+mod test;
 
 use clap::Subcommand;
 
@@ -18,11 +20,15 @@ pub struct Args {
 #[derive(Subcommand)]
 enum Command {
     Check(check::Args),
+    Explain(explain::Args),
+    Test(test::Args),
 }
 
 /// Runs the command.
 pub fn run(args: Args, console: &mut Console) -> exit::Result {
     match args.command {
         Command::Check(args) => check::run(&args, console),
+        Command::Explain(args) => explain::run(&args, console),
+        Command::Test(args) => test::run(&args, console),
     }
 }
