@@ -1,6 +1,7 @@
 //! `vedette policy`: everything one does with policies before they run.
 
 mod check;
+mod convert;
 mod explain;
 mod input;
 mod test;
@@ -22,6 +23,7 @@ enum Command {
     Check(check::Args),
     Explain(explain::Args),
     Test(test::Args),
+    Convert(convert::Args),
 }
 
 /// Runs the command.
@@ -30,5 +32,6 @@ pub fn run(args: Args, console: &mut Console) -> exit::Result {
         Command::Check(args) => check::run(&args, console),
         Command::Explain(args) => explain::run(&args, console),
         Command::Test(args) => test::run(&args, console),
+        Command::Convert(args) => convert::run(&args, console),
     }
 }
