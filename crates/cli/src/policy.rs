@@ -4,6 +4,7 @@ mod check;
 mod convert;
 mod explain;
 mod input;
+mod schema;
 mod test;
 
 use clap::Subcommand;
@@ -24,6 +25,7 @@ enum Command {
     Explain(explain::Args),
     Test(test::Args),
     Convert(convert::Args),
+    Schema(schema::Args),
 }
 
 /// Runs the command.
@@ -33,5 +35,6 @@ pub fn run(args: Args, console: &mut Console) -> exit::Result {
         Command::Explain(args) => explain::run(&args, console),
         Command::Test(args) => test::run(&args, console),
         Command::Convert(args) => convert::run(&args, console),
+        Command::Schema(args) => schema::run(&args, console),
     }
 }
