@@ -11,6 +11,7 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, Sender, select_biased};
+use vedette_abi::Ring;
 use vedette_event::{
     Body, Clock, NoNames, Record, State, View,
     alert::{Alert, GapLog, Node},
@@ -19,7 +20,14 @@ use vedette_event::{
 use vedette_policy::{Evaluator, LiveFacts, Match, PolicySet, RuleMatching, correlate::Correlation};
 
 use self::summary::LastAlerts;
-use crate::{clock, names::Names, proc::Proc, sensor::Batch, sink::Sinks, stats::Stats};
+use crate::{
+    clock,
+    names::Names,
+    proc::{Proc, Sweep},
+    sensor::Batch,
+    sink::Sinks,
+    stats::Stats,
+};
 
 /// A control group came or went: the kernel's filter wants to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +114,7 @@ impl Engine {
                 },
                 engine: self,
                 number: 0,
+                sweep: None,
             };
             loop {
                 select_biased! {
@@ -125,7 +134,10 @@ impl Engine {
                         Ok(batch) => work.batch(batch, &recycle),
                         Err(_) => break,
                     },
-                    default(QUIET) => work.advance(),
+                    default(QUIET) => {
+                        work.advance();
+                        work.sweep();
+                    }
                 }
             }
             work.replace_policies(None);
@@ -133,6 +145,9 @@ impl Engine {
         Ok(Running { thread, control })
     }
 }
+
+/// Processes that are looked for between two batches.
+const SWEEP_STEP: usize = 64;
 
 /// How long it may be quiet before summaries that are due are told without an event to bring the time.
 const QUIET: Duration = Duration::from_secs(1);
@@ -142,6 +157,8 @@ struct Work {
     evaluator: Option<Evaluator>,
     output: Output,
     number: u64,
+    /// After a loss of state: looks for processes whose end was lost.
+    sweep: Option<Sweep>,
 }
 
 /// The way out of the engine.
@@ -209,7 +226,21 @@ impl Work {
         batch.clear();
         // The pump has enough of them.
         let _ = recycle.try_send(batch);
+        self.sweep();
         self.publish(began);
+    }
+
+    /// After a loss of state records, a few processes at a time: is each still there?
+    fn sweep(&mut self) {
+        let Some(sweep) = &mut self.sweep else { return };
+        let engine = &mut self.engine;
+        if !sweep.step(&mut engine.state, &engine.proc, clock::boottime(), SWEEP_STEP) {
+            tracing::info!(
+                ended = sweep.ended(),
+                "the process table was compared with /proc after a loss of records"
+            );
+            self.sweep = None;
+        }
     }
 
     fn record(&mut self, record: &Record<'_>) {
@@ -221,6 +252,9 @@ impl Work {
                 engine.stats.gaps.fetch_add(1, Relaxed);
                 engine.stats.gap_lost.fetch_add(u64::from(gap.total), Relaxed);
                 self.output.gaps.note(record, engine.clock);
+                if gap.ring == u32::from(Ring::State as u8) {
+                    self.sweep = Some(Sweep::new(&engine.state));
+                }
                 return;
             }
             Body::CgroupMkdir { facts, .. } => {

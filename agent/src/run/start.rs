@@ -24,7 +24,7 @@ use crate::{
     identity::{Hierarchy, scopes_of_path},
     names::Names,
     policies::{self, Origin, PolicyError},
-    proc::Proc,
+    proc::{Proc, ProcError},
     pump::Pump,
     sensor::{Drain, Sensor, SensorError, SensorOptions, self_check},
     sink::{Destination, SinkConfig, Sinks},
@@ -165,10 +165,21 @@ fn snapshot(state: &mut State, sensor: &mut Sensor, proc: &Proc) -> Result<(), R
             self_check(&state.processes).map_err(|why| RunError::input(SensorError::Offsets(why)))?;
             state.link_parents();
             for key in keys {
-                // A process that has ended meanwhile is told by the rings.
-                if let Ok(process) = proc.complete(key) {
-                    state.complete(process);
+                match proc.complete(key) {
+                    Ok(process) => {
+                        state.complete(process);
+                    }
+                    // Reaped between the iterator and here; its exit may have been reported before the iterator ran.
+                    Err(ProcError::Gone(_) | ProcError::Reused(_)) => {
+                        state.processes.exit(key, clock::boottime());
+                    }
+                    Err(error) => {
+                        tracing::debug!(tgid = key.tgid, %error, "a process could not be looked up")
+                    }
                 }
+            }
+            if let Err(error) = proc.fill_in(state) {
+                tracing::warn!(%error, "processes that the task iterator left out are not known");
             }
         }
         Err(why) => {
