@@ -45,6 +45,13 @@ fn direct<T: Copy + Default>(base: *const u8, offset: &Global<u32>) -> T {
     }
 }
 
+/// [`direct`], for a pointer that comes from an optional field: it is null where the kernel has no such field, and the
+/// verifier lets nobody load through a constant.
+#[inline(always)]
+fn guarded<T: Copy + Default>(base: *const u8, offset: &Global<u32>) -> T {
+    if base.is_null() { T::default() } else { direct(base, offset) }
+}
+
 /// Reads a field through a helper; zero where that fails or the kernel has no such field.
 #[inline(always)]
 fn probed<T: Copy + Default>(base: *const u8, offset: &Global<u32>) -> T {

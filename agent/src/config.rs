@@ -191,7 +191,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("agent.yaml");
         std::fs::write(&path, "hostname: n1\nouptut: json\n").unwrap();
-        let error = Config::load(RunArgs { config: Some(path), ..RunArgs::default() }).unwrap_err().to_string();
+        let error =
+            Config::load(RunArgs { config: Some(path), ..RunArgs::default() }).unwrap_err().to_string();
         assert!(error.contains("ouptut") && error.contains("agent.yaml"), "{error}");
         assert!(error.contains('2'), "names the line: {error}");
     }

@@ -86,7 +86,8 @@ struct Parts {
 pub fn run(args: RunArgs) -> Result<(), RunError> {
     let config = Config::load(args).map_err(RunError::input)?;
     report::start_logging(&config.log);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::internal)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::internal)?;
     runtime.block_on(async {
         // Before anything is started, so that an early Ctrl-C ends the start in order, too.
         let mut signals = Signals::new().map_err(RunError::internal)?;
@@ -192,7 +193,11 @@ fn exposed(parts: &Parts) -> Exposed {
         counters: Box::new(move || lock(&counters).counters().ok()),
         programs: Box::new(move || report::program_counts(&lock(&programs))),
         sinks: Box::new(move || {
-            let count = |s: crate::sink::SinkStats| SinkCount { name: s.name, written: s.written, dropped: s.dropped };
+            let count = |s: crate::sink::SinkStats| SinkCount {
+                name: s.name,
+                written: s.written,
+                dropped: s.dropped,
+            };
             sinks.stats().into_iter().map(count).collect()
         }),
         rules: Box::new(move || rules.load(Relaxed)),

@@ -51,7 +51,11 @@ fn correlation(of: policy::Correlation) -> Correlation {
             let mut out = told(CorrelationKind::Sequence, steps.len() as u64, first, last);
             out.steps = steps
                 .into_iter()
-                .map(|s| CorrelationStep { time: Time(s.time), name: s.name, fields: s.fields.into_iter().collect() })
+                .map(|s| CorrelationStep {
+                    time: Time(s.time),
+                    name: s.name,
+                    fields: s.fields.into_iter().collect(),
+                })
                 .collect();
             out
         }

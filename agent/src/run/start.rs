@@ -26,7 +26,7 @@ use crate::{
     policies::{self, Origin, PolicyError},
     proc::Proc,
     pump::Pump,
-    sensor::{Drain, Sensor, SensorOptions},
+    sensor::{Drain, Sensor, SensorError, SensorOptions, self_check},
     sink::{Destination, SinkConfig, Sinks},
     stats::Stats,
 };
@@ -80,7 +80,7 @@ pub fn start(config: &Config) -> Result<Parts, RunError> {
         cgroups: config.max_cgroups,
         hierarchy: hierarchy.as_ref().map(|h| h.number),
     });
-    snapshot(&mut state, &mut sensor, &proc);
+    snapshot(&mut state, &mut sensor, &proc)?;
     for group in hierarchy.iter().flat_map(Hierarchy::walk) {
         state.cgroups.insert(group.id, &group.path);
         sensor.filter().set_scopes(group.id, scopes_of_path(&group.path));
@@ -93,10 +93,15 @@ pub fn start(config: &Config) -> Result<Parts, RunError> {
         clock: clock::wall_clock(),
         node: Node {
             name: config.hostname.clone(),
-            boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
+            boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
             kubernetes: false,
         },
-        names: Names::of_host().inspect_err(|error| tracing::warn!(%error, "user names are not looked up")).ok(),
+        names: Names::of_host()
+            .inspect_err(|error| tracing::warn!(%error, "user names are not looked up"))
+            .ok(),
         proc,
         sinks: Arc::clone(&sinks),
         stats: Arc::clone(&stats),
@@ -115,8 +120,7 @@ pub fn start(config: &Config) -> Result<Parts, RunError> {
     let rules = Arc::new(AtomicUsize::new(0));
     rules.store(active_rules(&set), Relaxed);
     report::degradations(&lock(&sensor), &set);
-    let engine =
-        engine.start(set, pump.batches.clone(), pump.recycle.clone()).map_err(RunError::internal)?;
+    let engine = engine.start(set, pump.batches.clone(), pump.recycle.clone()).map_err(RunError::internal)?;
     Ok(Parts { sensor, pump, engine, sinks, stats, origin, rules, closed })
 }
 
@@ -131,17 +135,14 @@ fn start_sinks(config: &Config, closed: &Arc<Notify>) -> Result<Sinks, RunError>
         cli::Output::Json => Format::Json,
         cli::Output::Ocsf => Format::Ocsf,
     });
-    let configs = config
-        .alerts
-        .iter()
-        .map(|path| SinkConfig::new(Destination::from(path.as_path()), format))
-        .collect();
+    let configs =
+        config.alerts.iter().map(|path| SinkConfig::new(Destination::from(path.as_path()), format)).collect();
     let closed = Arc::clone(closed);
     Sinks::start(configs, Arc::new(move |_| closed.notify_one())).map_err(RunError::input)
 }
 
 /// Takes note of the processes that are there already.
-fn snapshot(state: &mut State, sensor: &mut Sensor, proc: &Proc) {
+fn snapshot(state: &mut State, sensor: &mut Sensor, proc: &Proc) -> Result<(), RunError> {
     match sensor.snapshot() {
         Ok(bytes) => {
             let mut keys = Vec::new();
@@ -150,11 +151,18 @@ fn snapshot(state: &mut State, sensor: &mut Sensor, proc: &Proc) {
                 rest = tail;
                 match decode(record) {
                     Ok(record) => {
-                        keys.extend(state.apply(&record).process.and_then(|id| state.processes.get(id)).map(|p| p.key));
+                        keys.extend(
+                            state
+                                .apply(&record)
+                                .process
+                                .and_then(|id| state.processes.get(id))
+                                .map(|p| p.key),
+                        );
                     }
                     Err(error) => tracing::warn!(%error, "a record of the snapshot could not be decoded"),
                 }
             }
+            self_check(&state.processes).map_err(|why| RunError::input(SensorError::Offsets(why)))?;
             state.link_parents();
             for key in keys {
                 // A process that has ended meanwhile is told by the rings.
@@ -176,6 +184,7 @@ fn snapshot(state: &mut State, sensor: &mut Sensor, proc: &Proc) {
             state.link_parents();
         }
     }
+    Ok(())
 }
 
 /// Splits the first record off, by the length that it begins with.
