@@ -87,7 +87,10 @@ impl Run {
 }
 
 fn options(hierarchy: &Hierarchy) -> SensorOptions {
-    SensorOptions { cgroup_controller: hierarchy.controller.map(|c| c.enumerator), ..SensorOptions::default() }
+    SensorOptions {
+        cgroup_controller: hierarchy.controller.map(|c| c.enumerator),
+        ..SensorOptions::default()
+    }
 }
 
 fn run(name: &str, ring: u32, times: usize) -> Run {
@@ -122,7 +125,11 @@ fn run(name: &str, ring: u32, times: usize) -> Run {
                         continue;
                     }
                     run.delivered += 1;
-                    let fresh = run.sequences.entry((header.cpu, record.kind.ring() as u8)).or_default().insert(header.seq);
+                    let fresh = run
+                        .sequences
+                        .entry((header.cpu, record.kind.ring() as u8))
+                        .or_default()
+                        .insert(header.seq);
                     assert!(fresh, "sequence number {} of CPU {} came twice", header.seq, header.cpu);
                     if header.cgroup == id {
                         *run.seen.entry(record.kind).or_default() += 1;
@@ -156,7 +163,10 @@ fn balanced(run: &Run) {
     assert_eq!(run.in_gaps, total.ring_full, "gaps tell every loss: {total:?}");
     let numbers: u64 = run.sequences.values().map(|s| s.iter().max().copied().unwrap_or(0)).sum();
     let came: u64 = run.sequences.values().map(|s| s.len() as u64).sum();
-    assert!(numbers - came <= total.ring_full, "a hole in the sequence is a loss: {numbers} given, {came} came");
+    assert!(
+        numbers - came <= total.ring_full,
+        "a hole in the sequence is a loss: {numbers} given, {came} came"
+    );
 }
 
 const TIMES: usize = 20_000;
@@ -186,9 +196,14 @@ fn with_rings_of_a_page_each_is_delivered_or_counted() {
     let total = run.counters.total();
     assert!(total.ring_full > 0, "a page is too small for this: {total:?}");
     let times = TIMES as u64;
-    for (kind, expected) in [(Kind::ProcessFork, times), (Kind::ProcessExec, times), (Kind::ProcessExit, times + 1)] {
+    for (kind, expected) in
+        [(Kind::ProcessFork, times), (Kind::ProcessExec, times), (Kind::ProcessExit, times + 1)]
+    {
         let (seen, lost) = run.of(kind);
-        assert!(seen + lost <= expected && expected <= seen + lost + run.mixed, "{kind:?}: {seen} + {lost} of {expected}");
+        assert!(
+            seen + lost <= expected && expected <= seen + lost + run.mixed,
+            "{kind:?}: {seen} + {lost} of {expected}"
+        );
         if run.mixed == 0 {
             assert_eq!(seen + lost, expected, "{kind:?}");
         }

@@ -55,13 +55,17 @@ fn from_proc(key: ProcessKey, parent: ProcessKey, exe: &str) -> Process {
 #[test]
 fn a_fork_inherits_the_program_and_an_exec_replaces_it() {
     let (mut state, child) = (state(), key(20, 200));
-    apply(&mut state, RecordBuilder::process_exec(INIT, "/bin/sh", &["sh", "-i"]).cwd("/srv").time(5).build());
+    apply(
+        &mut state,
+        RecordBuilder::process_exec(INIT, "/bin/sh", &["sh", "-i"]).cwd("/srv").time(5).build(),
+    );
     let forked = known(&mut state, RecordBuilder::process_fork(child, INIT).uid(7).build());
     assert!(Arc::ptr_eq(&forked.exec, &get(&state, INIT).exec), "shared, not copied");
     assert_eq!((&*forked.cwd, forked.origin, forked.task.uid), (&b"/srv"[..], Origin::Fork, 7));
     assert_eq!(parent(&state, child), Some(INIT));
 
-    let ran = known(&mut state, RecordBuilder::process_exec(child, "/bin/cat", &["cat", "x"]).time(9).build());
+    let ran =
+        known(&mut state, RecordBuilder::process_exec(child, "/bin/cat", &["cat", "x"]).time(9).build());
     assert_eq!((&*ran.exec.exe_path, ran.exec.time, ran.comm()), (&b"/bin/cat"[..], 9, &b"cat"[..]));
     assert_eq!(ran.exec.args().collect::<Vec<_>>(), [b"cat", &b"x"[..]]);
     assert_eq!(ran.origin, Origin::Fork);
@@ -136,7 +140,9 @@ fn a_process_known_by_its_header_only_is_looked_up_once() {
 fn a_fork_of_an_unknown_parent_is_incomplete_until_its_exec() {
     let (mut state, child) = (state(), key(7, 7));
     assert!(apply(&mut state, RecordBuilder::process_fork(child, key(6, 6)).build()).incomplete);
-    assert!(!apply(&mut state, RecordBuilder::process_exec(child, "/bin/a", &["a"]).time(1).build()).incomplete);
+    assert!(
+        !apply(&mut state, RecordBuilder::process_exec(child, "/bin/a", &["a"]).time(1).build()).incomplete
+    );
     let kthread = RecordBuilder::process_fork(key(9, 9), key(2, 2)).facts(|t| t.flags |= task_flags::KTHREAD);
     assert!(!apply(&mut state, kthread.build()).incomplete, "a kernel thread has no program");
 }
@@ -149,7 +155,10 @@ fn the_snapshot_never_undoes_what_was_seen() {
     apply(&mut state, RecordBuilder::process_snapshot(cat, INIT).comm("sh").build());
     state.complete(from_proc(cat, INIT, "/bin/sh"));
     let process = get(&state, cat);
-    assert_eq!((&*process.exec.exe_path, process.comm(), process.task.uid), (&b"/bin/cat"[..], &b"cat"[..], 5));
+    assert_eq!(
+        (&*process.exec.exe_path, process.comm(), process.task.uid),
+        (&b"/bin/cat"[..], &b"cat"[..], 5)
+    );
     assert_eq!(&*process.cwd, b"/");
 }
 
@@ -257,8 +266,10 @@ fn any_record() -> impl Strategy<Value = Vec<u8>> {
     let name = || (1..6u32, 1..6u64).prop_map(|(tgid, start)| key(tgid, start * TICK / 2));
     let time = 0..5 * GRACE;
     prop_oneof![
-        (name(), name(), time.clone()).prop_map(|(c, p, t)| RecordBuilder::process_fork(c, p).time(t).build()),
-        (name(), name(), time.clone()).prop_map(|(c, p, t)| RecordBuilder::process_snapshot(c, p).time(t).build()),
+        (name(), name(), time.clone())
+            .prop_map(|(c, p, t)| RecordBuilder::process_fork(c, p).time(t).build()),
+        (name(), name(), time.clone())
+            .prop_map(|(c, p, t)| RecordBuilder::process_snapshot(c, p).time(t).build()),
         (name(), name(), time.clone())
             .prop_map(|(c, p, t)| RecordBuilder::process_exec(c, "/bin/x", &["x"]).parent(p).time(t).build()),
         (name(), time.clone()).prop_map(|(c, t)| RecordBuilder::process_exit(c).time(t).build()),

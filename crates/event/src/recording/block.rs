@@ -112,7 +112,9 @@ impl<R: Read> Blocks<R> {
             return Err(self.damaged("a block does not say its size, or a size larger than blocks have"));
         };
         self.payload.reserve(size);
-        if self.decompressor.decompress_to_buffer(bytes, &mut self.payload).is_err() || self.payload.len() != size {
+        if self.decompressor.decompress_to_buffer(bytes, &mut self.payload).is_err()
+            || self.payload.len() != size
+        {
             return Err(self.damaged("a block cannot be decompressed"));
         }
         self.offset += self.raw.len() as u64;

@@ -5,11 +5,7 @@ use std::sync::Arc;
 use zerocopy::IntoBytes;
 
 use super::fields::{In, Out};
-use crate::{
-    Exec, Origin, Process, ProcessKey,
-    alert::GapInfo,
-    process::ExeFacts,
-};
+use crate::{Exec, Origin, Process, ProcessKey, alert::GapInfo, process::ExeFacts};
 
 /// Whose name a number stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -215,8 +211,7 @@ fn read_key(i: &mut In<'_>) -> Option<ProcessKey> {
     Some(ProcessKey { tgid: i.u32()?, start: i.u64()? })
 }
 
-const ORIGINS: [Origin; 5] =
-    [Origin::Snapshot, Origin::Fork, Origin::Exec, Origin::Healed, Origin::Header];
+const ORIGINS: [Origin; 5] = [Origin::Snapshot, Origin::Fork, Origin::Exec, Origin::Healed, Origin::Header];
 
 fn write_process(o: &mut Out<'_>, process: &Process, parent: Option<ProcessKey>) {
     write_key(o, process.key);

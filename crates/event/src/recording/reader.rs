@@ -23,6 +23,8 @@ pub struct Reader<R> {
     at: usize,
     unknown: u64,
     segments: u64,
+    /// Segments that [`Self::next_segment`] has told.
+    told: u64,
     ending: Ending,
     failed: bool,
 }
@@ -36,6 +38,7 @@ impl<R: Read> Reader<R> {
             at: 0,
             unknown: 0,
             segments: 0,
+            told: 0,
             ending: Ending::Unfinished,
             failed: false,
         }
@@ -75,8 +78,7 @@ impl<R: Read> Reader<R> {
         let Some(range) = self.next_known().inspect_err(|_| self.failed = true)? else { return Ok(None) };
         match Frame::decode(&self.payload[range]) {
             Ok(frame) => {
-                self.ending =
-                    if matches!(frame, Frame::End) { Ending::Complete } else { Ending::Unfinished };
+                self.ending = if matches!(frame, Frame::End) { Ending::Complete } else { Ending::Unfinished };
                 Ok(Some(frame))
             }
             Err(what) => {
@@ -84,6 +86,19 @@ impl<R: Read> Reader<R> {
                 Err(RecordingError::Damaged { at: self.blocks.offset(), what })
             }
         }
+    }
+
+    /// Whether the next frame is the first of a segment whose header [`Self::header`] now is. Says so once.
+    ///
+    /// # Errors
+    /// As for [`Self::next_frame`].
+    pub fn next_segment(&mut self) -> Result<bool, RecordingError> {
+        while !self.failed && self.at == self.payload.len() {
+            if !self.next_block().inspect_err(|_| self.failed = true)? {
+                return Ok(false);
+            }
+        }
+        Ok(std::mem::replace(&mut self.told, self.segments) < self.segments)
     }
 
     /// Where in the payload the next frame of a known kind is.

@@ -1,9 +1,6 @@
 //! A whole state as frames, and back.
 
-use super::{
-    Frame, Snapshot,
-    frame::process_frame,
-};
+use super::{Frame, Snapshot, frame::process_frame};
 use crate::{Process, ProcessKey, State, StateLimits, alert::GapInfo};
 
 /// Appends the frames of a snapshot. Once there are `cap` bytes of them, processes are left out; their number is in

@@ -4,8 +4,9 @@ use proptest::prelude::*;
 
 use super::{snapshot::Restore, *};
 use crate::{
-    Origin, Process, ProcessKey, State, StateLimits, decode,
+    Origin, Process, ProcessKey, State, StateLimits,
     alert::{GapInfo, Time},
+    decode,
     testing::RecordBuilder,
 };
 
@@ -241,7 +242,10 @@ fn a_state_comes_back_as_it_was() {
         state.apply(&decode(record).unwrap());
     }
     let mut encoded = Vec::new();
-    assert_eq!(snapshot::write(&state, Snapshot { number: 5, ..Snapshot::default() }, 1 << 20, &mut encoded), 0);
+    assert_eq!(
+        snapshot::write(&state, Snapshot { number: 5, ..Snapshot::default() }, 1 << 20, &mut encoded),
+        0
+    );
     let mut frames = Frames::new(&encoded);
     let mut restore = Restore::new(StateLimits { processes: 100, cgroups: 10, hierarchy: None });
     let mut restored = None;

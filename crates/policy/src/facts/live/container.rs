@@ -23,7 +23,9 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId) -> Option<Value<'a>> {
         F::ContainerImageRepository => {
             container.and_then(|c| c.image.as_deref()).map(|image| split_image(image).0).into()
         }
-        F::ContainerImageTag => container.and_then(|c| c.image.as_deref()).and_then(|image| split_image(image).1).into(),
+        F::ContainerImageTag => {
+            container.and_then(|c| c.image.as_deref()).and_then(|image| split_image(image).1).into()
+        }
         F::K8sPodUid | F::K8sPodId => container.and_then(|c| c.pod_uid.as_deref()).into(),
         F::K8sNodeName => facts.view.hostname.into(),
         _ => return None,

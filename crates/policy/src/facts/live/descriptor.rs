@@ -21,7 +21,9 @@ const EINPROGRESS: i64 = -115;
 
 /// The path that an open is about: as the kernel resolved it, or where it failed, as passed, made absolute.
 fn path<'a>(facts: &'a LiveFacts<'_>) -> Value<'a> {
-    let Body::FileOpen { facts: open, path, raw, cwd } = &facts.view.record.body else { return Value::Absent };
+    let Body::FileOpen { facts: open, path, raw, cwd } = &facts.view.record.body else {
+        return Value::Absent;
+    };
     if !path.is_empty() {
         return Value::bytes(path);
     }
@@ -247,9 +249,7 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId) -> Option<Value<'a>> {
         F::FdPort | F::FdSport | F::FdRport => end(true).map(|e| e.port).into(),
         F::FdCport | F::FdLport => end(false).map(|e| e.port).into(),
         F::FdL4proto => connection.and_then(|c| c.l4proto()).into(),
-        F::FdSockfamily => {
-            connection.map(|c| if c.connect.family == AF_UNIX { "unix" } else { "ip" }).into()
-        }
+        F::FdSockfamily => connection.map(|c| if c.connect.family == AF_UNIX { "unix" } else { "ip" }).into(),
         F::FdIsServer => connection.map(|_| false).into(),
         F::FdConnected => connection.map(|c| c.connect.ret == 0 || c.connect.ret == EINPROGRESS).into(),
         F::FdNameChanged => connection.map(|_| true).into(),
@@ -284,7 +284,9 @@ mod tests {
 
     #[test]
     fn a_path_in_its_parts() {
-        for (path, dir, file) in [("/etc/shadow", "/etc", "shadow"), ("/x", "/", "x"), ("x", "", "x"), ("/a/", "/a", "")] {
+        for (path, dir, file) in
+            [("/etc/shadow", "/etc", "shadow"), ("/x", "/", "x"), ("x", "", "x"), ("/a/", "/a", "")]
+        {
             assert_eq!(directory(path.as_bytes()), dir.as_bytes(), "{path}");
             assert_eq!(filename(path.as_bytes()), file.as_bytes(), "{path}");
         }

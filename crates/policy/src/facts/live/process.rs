@@ -80,8 +80,7 @@ pub fn exe_flags(process: &Process) -> String {
 }
 
 /// Names of shells, for `proc.loginshellid`.
-const SHELLS: &[&[u8]] =
-    &[b"ash", b"bash", b"csh", b"ksh", b"sh", b"tcsh", b"zsh", b"dash"];
+const SHELLS: &[&[u8]] = &[b"ash", b"bash", b"csh", b"ksh", b"sh", b"tcsh", b"zsh", b"dash"];
 
 fn is_shell(process: &Process) -> bool {
     SHELLS.contains(&process.comm())
@@ -122,7 +121,11 @@ fn of_process<'a>(field: FieldId, process: &'a Process) -> Value<'a> {
             known(&process.exec.exe_path)
         }
         F::ProcAcmdline | F::ProcPcmdline | F::ProcCmdline => {
-            if process.comm().is_empty() { Value::Absent } else { Value::Bytes(cmdline(process).into()) }
+            if process.comm().is_empty() {
+                Value::Absent
+            } else {
+                Value::Bytes(cmdline(process).into())
+            }
         }
         F::ProcApid | F::ProcPpid | F::ProcPid => i64::from(process.key.tgid).into(),
         F::ProcPcwd | F::ProcCwd => known(&process.cwd),
@@ -165,9 +168,13 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId, arg: &FieldArg) -> Opti
     let task = &process.task;
     let since = |start: u64| view.record.header.time.saturating_sub(start);
     Some(match field {
-        F::ProcName | F::ProcExe | F::ProcExepath | F::ProcCmdline | F::ProcCwd | F::ProcPid | F::ProcVpid => {
-            of_process(field, process)
-        }
+        F::ProcName
+        | F::ProcExe
+        | F::ProcExepath
+        | F::ProcCmdline
+        | F::ProcCwd
+        | F::ProcPid
+        | F::ProcVpid => of_process(field, process),
         F::ProcPname | F::ProcPexe | F::ProcPexepath | F::ProcPcmdline | F::ProcPcwd | F::ProcPvpid => {
             parent(facts).map(|p| of_process(field, p)).unwrap_or_default()
         }
