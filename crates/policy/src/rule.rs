@@ -9,6 +9,7 @@ pub use crate::document::native::{Action, Mode, PolicyKind, Scope};
 pub use vedette_event::alert::Priority;
 
 use crate::check::Cond;
+use crate::field::FieldName;
 use crate::output::Output;
 use crate::source::Span;
 use crate::term::Term;
@@ -87,6 +88,24 @@ impl Rule {
         let throttle = self.throttle.iter().flat_map(|t| t.by.iter());
         self.output.terms().chain(keys).chain(throttle)
     }
+
+    /// The fields that its conditions read, those of its scope included; sorted, each once.
+    pub fn condition_fields(&self) -> Vec<&FieldName> {
+        let conditions = self.conditions();
+        let atoms = conditions.iter().flat_map(|c| c.cond.atoms());
+        sorted(atoms.flat_map(|atom| atom.fields()).collect())
+    }
+
+    /// The fields that its output, its keys and its count read; sorted, each once.
+    pub fn output_fields(&self) -> Vec<&FieldName> {
+        sorted(self.output_terms().flat_map(Term::fields).collect())
+    }
+}
+
+fn sorted(mut fields: Vec<&FieldName>) -> Vec<&FieldName> {
+    fields.sort_unstable();
+    fields.dedup();
+    fields
 }
 
 /// A condition that has been checked, with its scope.

@@ -1,0 +1,34 @@
+//! `vedette policy`: everything one does with policies before they run.
+
+mod check;
+mod explain;
+mod input;
+mod test;
+
+use clap::Subcommand;
+
+use crate::console::Console;
+use crate::exit;
+
+/// Check, explain, test and convert policies.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Check(check::Args),
+    Explain(explain::Args),
+    Test(test::Args),
+}
+
+/// Runs the command.
+pub fn run(args: Args, console: &mut Console) -> exit::Result {
+    match args.command {
+        Command::Check(args) => check::run(&args, console),
+        Command::Explain(args) => explain::run(&args, console),
+        Command::Test(args) => test::run(&args, console),
+    }
+}
