@@ -43,6 +43,11 @@ impl<R: Read> Blocks<R> {
         }
     }
 
+    /// Where it reads from.
+    pub fn get_ref(&self) -> &R {
+        &self.input
+    }
+
     /// The last item as it stands in the recording.
     pub fn raw(&self) -> &[u8] {
         &self.raw
