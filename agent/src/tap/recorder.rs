@@ -115,6 +115,12 @@ impl Recorder {
         true
     }
 
+    /// Records lost that it has not been told of.
+    #[cfg(test)]
+    pub fn lost_records(&self) -> u64 {
+        self.lost.map_or(0, |lost| lost.records)
+    }
+
     /// Whether it has lost something and has room for a snapshot.
     pub fn wants_snapshot(&self, now: Instant, interval: Duration) -> bool {
         let recent = self.last_snapshot.is_some_and(|last| now.saturating_duration_since(last) < interval);
