@@ -1,6 +1,8 @@
 //! The kernel side as user space sees it: programs, maps, rings, and their books.
 
 mod batch;
+#[cfg(feature = "bpf-log")]
+mod bpf_log;
 mod counters;
 mod drain;
 mod filter;

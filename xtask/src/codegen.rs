@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::exec;
 use crate::workspace::Workspace;
 
 /// Rewrite the files that are generated from code; `tidy` checks that they are in date.
@@ -20,7 +21,17 @@ pub struct Generated {
 }
 
 /// Every generated file of the repository.
-pub const GENERATED: &[Generated] = &[];
+pub const GENERATED: &[Generated] = &[
+    Generated { path: "docs/fields.md", generate: |w| vedette(w, &["fields", "--output", "markdown"]) },
+    Generated { path: "deploy/schema/policy.schema.json", generate: |w| vedette(w, &["policy", "schema"]) },
+];
+
+/// What `vedette` prints. It is run rather than linked, so that xtask itself stays quick to build.
+fn vedette(workspace: &Workspace, arguments: &[&str]) -> Result<String> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["run", "--locked", "--quiet", "--package", "vedette-cli", "--bin", "vedette", "--"]);
+    exec::output(cargo.args(arguments))
+}
 
 /// Writes each generated file whose content has changed.
 ///

@@ -21,6 +21,7 @@ pub fn file_open(ctx: BtfTracePointContext) -> i32 {
     if !filter::wants(Kind::FileOpen, exit.task) {
         return 0;
     }
+    note!(&ctx, "file_open: pid {} call {} returned {}", exit.task.tgid(), exit.call, exit.ret);
     let Some(mut record) = Record::new::<FileOpen>() else {
         emit::failed(Kind::FileOpen, ProbeError::NoScratch);
         return 0;

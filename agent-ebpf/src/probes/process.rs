@@ -81,6 +81,7 @@ pub fn process_fork(ctx: BtfTracePointContext) -> i32 {
     if child.pid() != child.tgid() {
         return 0; // a thread
     }
+    note!(&ctx, "process_fork: child {}", child.tgid());
     let Some(record) = Record::new::<ProcessFork>() else {
         emit::failed(Kind::ProcessFork, ProbeError::NoScratch);
         return 0;
@@ -110,6 +111,7 @@ pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
     if !dead {
         return 0;
     }
+    note!(&ctx, "process_exit: pid {}", task.tgid());
     let Some(record) = Record::new::<ProcessExit>() else {
         emit::failed(Kind::ProcessExit, ProbeError::NoScratch);
         return 0;

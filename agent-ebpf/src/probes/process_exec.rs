@@ -20,6 +20,7 @@ pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
     let task = Task::from_ptr(ctx.arg(0));
     let old_tid: u64 = ctx.arg(1);
     let binprm = Binprm::from_ptr(ctx.arg(2));
+    note!(&ctx, "process_exec: pid {}", task.tgid());
     let Some(mut record) = Record::new::<ProcessExec>() else {
         emit::failed(Kind::ProcessExec, ProbeError::NoScratch);
         return 0;

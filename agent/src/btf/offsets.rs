@@ -47,7 +47,7 @@ pub fn resolve_all(btf: &Btf) -> Result<Offsets, BtfError> {
     resolve(btf, KERNEL_FIELDS)
 }
 
-fn resolve(btf: &Btf, fields: &'static [KernelField]) -> Result<Offsets, BtfError> {
+pub(super) fn resolve(btf: &Btf, fields: &'static [KernelField]) -> Result<Offsets, BtfError> {
     let structures = btf.structures(fields.iter().map(|f| f.of));
     let mut out = Offsets::default();
     for field in fields {

@@ -156,6 +156,8 @@ impl Sensor {
             loader.override_global(symbol, value, true);
         }
         let mut ebpf = loader.load(&options.object)?;
+        #[cfg(feature = "bpf-log")]
+        super::bpf_log::start(&mut ebpf);
         let filter = FilterTables::take(&mut ebpf)?;
         let mut map = |name: &str| ebpf.take_map(name).ok_or(MapError::InvalidName { name: name.into() });
         let cpu = map("CPU")?.try_into()?;

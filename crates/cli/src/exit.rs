@@ -45,9 +45,6 @@ pub enum Failure {
     /// The input cannot be read, or is not what it should be.
     #[error("{0}")]
     Input(String),
-    /// The arguments do not go together.
-    #[error("{0}")]
-    Usage(String),
     /// Standard output, or a file to be written, cannot be written.
     #[error("cannot write: {0}")]
     Write(#[from] io::Error),
@@ -64,7 +61,6 @@ impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Input(_) => bad_input(),
-            Self::Usage(_) => usage(),
             Self::Write(_) | Self::Internal(_) => internal(),
         }
     }

@@ -1,8 +1,10 @@
 //! `vedette policy`: everything one does with policies before they run.
 
 mod check;
+mod convert;
 mod explain;
 mod input;
+mod schema;
 mod test;
 
 use clap::Subcommand;
@@ -22,6 +24,8 @@ enum Command {
     Check(check::Args),
     Explain(explain::Args),
     Test(test::Args),
+    Convert(convert::Args),
+    Schema(schema::Args),
 }
 
 /// Runs the command.
@@ -30,5 +34,7 @@ pub fn run(args: Args, console: &mut Console) -> exit::Result {
         Command::Check(args) => check::run(&args, console),
         Command::Explain(args) => explain::run(&args, console),
         Command::Test(args) => test::run(&args, console),
+        Command::Convert(args) => convert::run(&args, console),
+        Command::Schema(args) => schema::run(&args, console),
     }
 }

@@ -155,7 +155,8 @@ impl State {
                 self.stats.unknown_processes += 1;
                 let mut process = Process::unknown(key);
                 process.task.cgroup = record.header.cgroup;
-                Applied { process: Some(self.processes.insert(process)), incomplete: true }
+                let id = self.processes.insert(process);
+                self.known(id)
             }
         }
     }
@@ -221,14 +222,16 @@ impl State {
             process.parent = self.processes.find_near(parent);
         }
         process.origin = Origin::Healed;
+        process.looked_up = true;
         let found = if process.approximate_start {
             self.processes.find_near(process.key)
         } else {
             self.processes.find(process.key)
         };
         if let Some(known) = found.and_then(|id| self.processes.get(id)) {
-            if known.origin != Origin::Header {
+            if known.has_facts() {
                 process.task = known.task;
+                process.origin = known.origin;
             }
             // What has ended shows no program any more.
             if known.exec.time != 0 || !process.exec.is_known() {
@@ -244,7 +247,7 @@ impl State {
     /// Takes note that a look-up found nothing, so that the process is not looked up again.
     pub fn give_up(&mut self, id: ProcessId) {
         if let Some(process) = self.processes.get_mut(id) {
-            process.origin = Origin::Healed;
+            process.looked_up = true;
         }
     }
 

@@ -1,10 +1,11 @@
 //! What records do to the state of the node.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::{net::SocketAddr, sync::Arc};
 
 use proptest::prelude::*;
 use vedette_event::{
-    Applied, Origin, Process, ProcessKey, State, StateLimits,
+    Applied, Exec, Origin, Process, ProcessKey, State, StateLimits,
     abi::{Ring, task_flags},
     decode,
     process::{GRACE, MAX_ANCESTORS, TICK},
@@ -44,10 +45,8 @@ fn parent(state: &State, key: ProcessKey) -> Option<ProcessKey> {
 fn from_proc(key: ProcessKey, parent: ProcessKey, exe: &str) -> Process {
     let mut process = Process::unknown(key);
     process.task = task(key, parent);
-    let mut exec = vedette_event::Exec::default();
-    exec.exe_path = exe.as_bytes().into();
-    exec.argv = format!("{exe}\0").into_bytes().into();
-    process.exec = Arc::new(exec);
+    let argv = format!("{exe}\0").into_bytes().into();
+    process.exec = Arc::new(Exec { exe_path: exe.as_bytes().into(), argv, ..Exec::default() });
     process.cwd = Arc::from(&b"/proc-says"[..]);
     process
 }
@@ -134,6 +133,7 @@ fn a_process_known_by_its_header_only_is_looked_up_once() {
     let id = apply(&mut state, RecordBuilder::file_open(gone, "/x", "/x").build()).process.unwrap();
     state.give_up(id);
     assert!(!apply(&mut state, RecordBuilder::file_open(gone, "/x", "/x").build()).incomplete);
+    assert!(!get(&state, gone).has_facts(), "its user is not root, but unknown");
 }
 
 #[test]
@@ -176,7 +176,8 @@ fn a_snapshot_completed_from_proc() {
     state.complete(read);
     let process = get(&state, cat);
     assert_eq!((&*process.exec.exe_path, &*process.cwd), (&b"/bin/cat"[..], &b"/proc-says"[..]));
-    assert_eq!(process.task.uid, 3, "the kernel's own word counts");
+    assert_eq!((process.task.uid, process.origin), (3, Origin::Snapshot), "the kernel's own word counts");
+    assert!(!process.is_incomplete());
     assert_eq!(parent(&state, cat), Some(shell), "and so does the first parent");
     // A fork record that was waiting in the ring meanwhile.
     let again = known(&mut state, RecordBuilder::process_fork(cat, shell).build());

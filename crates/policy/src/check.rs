@@ -2,6 +2,7 @@
 
 mod collect;
 mod cond;
+pub mod convert;
 mod exceptions;
 mod expand;
 mod lint;

@@ -64,6 +64,7 @@ pub mod syntax;
 pub mod term;
 pub mod value;
 
+pub use check::convert;
 pub use correlate::{Correlation, CorrelationStats, Limits};
 pub use diagnostic::{Code, Diagnostic, Severity};
 pub use evaluator::{Evaluator, Match, RuleMatching};

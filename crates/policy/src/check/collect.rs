@@ -53,7 +53,7 @@ pub(super) struct Definitions {
 
 /// Lists that native policies have without defining them: the private networks, by the names people use for them.
 /// Falco's files do not see them, for there such a name means something else.
-const BUILT_IN_LISTS: &[(&str, &[&str])] = &[
+pub(super) const BUILT_IN_LISTS: &[(&str, &[&str])] = &[
     ("rfc1918", &["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]),
     ("loopback", &["127.0.0.0/8", "::1/128"]),
     ("link_local", &["169.254.0.0/16", "fe80::/10"]),

@@ -134,6 +134,11 @@ fn is_blank(b: u8) -> bool {
     matches!(b, b' ' | b'\t' | b'\n' | b'\r')
 }
 
+/// The words of a text that can be names of lists.
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| u8::try_from(c).is_ok_and(is_delimiter)).filter(|word| !word.is_empty())
+}
+
 fn is_delimiter(b: u8) -> bool {
     is_blank(b) || matches!(b, b'(' | b')' | b',' | b'=')
 }
