@@ -1,8 +1,6 @@
 //! The thread that knows things: records in, state brought up to date, rules evaluated, alerts out.
 
-mod finding;
-mod heal;
-mod summary;
+mod live;
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -11,22 +9,27 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, Sender, select_biased};
-use vedette_abi::Ring;
-use vedette_event::{
     Body, Clock, NoNames, Record, State, View,
+    PolicySet, RuleMatching,
     alert::{Alert, GapLog, Node},
     decode,
+    pipeline::{Outcome, Pipeline, Raised},
+use vedette_abi::Ring;
+use vedette_event::{
+use vedette_event::{Body, Clock, Record, State, alert::Node, decode};
+use vedette_policy::{
 };
-use vedette_policy::{Evaluator, LiveFacts, Match, PolicySet, RuleMatching, correlate::Correlation};
 
-use self::summary::LastAlerts;
-use crate::{
     clock,
     names::Names,
     proc::{Proc, Sweep},
     sensor::Batch,
     sink::Sinks,
     stats::Stats,
+use crate::{
+use crate::{clock, names::Names, proc::Proc, sensor::Batch, sink::Sinks, stats::Stats, tap::Tap};
+use self::live::Live;
+use self::summary::LastAlerts;
 };
 
 /// A control group came or went: the kernel's filter wants to know.
@@ -64,6 +67,8 @@ pub struct Engine {
     pub on_cgroup: Box<dyn FnMut(CgroupChange) + Send>,
     /// Which of several matching rules fire.
     pub matching: RuleMatching,
+    /// Who records.
+    pub tap: Tap,
 }
 
 /// The running thread.
@@ -103,18 +108,20 @@ impl Engine {
     ) -> std::io::Result<Running> {
         let (control, requests) = crossbeam_channel::bounded(1);
         let thread = std::thread::Builder::new().name("vedette-engine".into()).spawn(move || {
-            let mut work = Work {
-                evaluator: Some(Evaluator::new(policies).with_matching(self.matching)),
-                output: Output {
+                    gaps: GapLog::default(),
+                    last: LastAlerts::default(),
                     node: self.node.clone(),
                     sinks: Arc::clone(&self.sinks),
                     stats: Arc::clone(&self.stats),
-                    gaps: GapLog::default(),
-                    last: LastAlerts::default(),
-                },
                 engine: self,
+                evaluator: Some(Evaluator::new(policies).with_matching(self.matching)),
                 number: 0,
+                output: Output {
                 sweep: None,
+                },
+            let mut work = Work {
+            let mut work = Work::new(self);
+            work.replace_policies(Some(policies));
             };
             loop {
                 select_biased! {
@@ -130,6 +137,7 @@ impl Engine {
                             Err(_) => break,
                         },
                     },
+                    recv(work.tap.joins()) -> join => work.join(join.ok()),
                     recv(batches) -> batch => match batch {
                         Ok(batch) => work.batch(batch, &recycle),
                         Err(_) => break,
@@ -164,61 +172,66 @@ struct Work {
 /// The way out of the engine.
 struct Output {
     node: Node,
+    pipeline: Pipeline,
+    names: Option<Names>,
+    proc: Proc,
     sinks: Arc<Sinks>,
     stats: Arc<Stats>,
-    /// Losses that no alert has told yet.
-    gaps: GapLog,
-    last: LastAlerts,
+    on_cgroup: Box<dyn FnMut(CgroupChange) + Send>,
+    tap: Tap,
 }
 
-impl Output {
-    /// A rule matched; `view` is the event, where there is one.
-    fn matched(&mut self, matched: Match<'_>, view: Option<&View<'_>>) {
-        self.stats.matches.fetch_add(1, Relaxed);
-        let rule = matched.rule_index;
-        let throttled = matched.rule.throttle.is_some();
-        let is_summary = matches!(matched.correlation, Some(Correlation::Summary { .. }));
-        let finding = finding::of(matched);
-        let alert = match view {
-            Some(view) if !is_summary => Some(Alert::new(view, finding, &self.node)),
-            _ => self.last.summary(rule, finding),
-        };
-        let Some(mut alert) = alert else { return };
-        alert.gaps = self.gaps.take();
-        let alert = Arc::new(alert);
-        if throttled && !is_summary {
-            self.last.note(rule, &alert);
-        }
-        self.stats.alerts.fetch_add(1, Relaxed);
-        self.sinks.send(&alert);
+/// What is done with an alert.
+fn to_sinks<'a>(sinks: &'a Sinks, stats: &'a Stats) -> impl FnMut(Raised<'_>) + use<'a> {
+    |raised| {
+        stats.alerts.fetch_add(1, Relaxed);
+        sinks.send(&raised.alert);
     }
 }
 
 impl Work {
+    fn new(engine: Engine) -> Self {
+        Self {
+            pipeline: Pipeline::new(engine.state, engine.clock, engine.node, engine.matching),
+            names: engine.names,
+            proc: engine.proc,
+            sinks: engine.sinks,
+            stats: engine.stats,
+            on_cgroup: engine.on_cgroup,
+            tap: engine.tap,
+        }
+    }
+
     /// Puts other policies in place, or none. What the old ones held back is told first.
     fn replace_policies(&mut self, set: Option<Arc<PolicySet>>) {
-        if let Some(old) = self.evaluator.take() {
-            old.finish(|matched| self.output.matched(matched, None));
-        }
-        self.output.last.clear();
-        self.evaluator = set.map(|set| Evaluator::new(set).with_matching(self.engine.matching));
+        self.pipeline.set_policies(set, to_sinks(&self.sinks, &self.stats));
     }
 
     /// Tells the summaries that are due.
     fn advance(&mut self) {
-        let now = self.engine.clock.realtime(clock::boottime());
-        if let Some(evaluator) = &mut self.evaluator {
-            evaluator.advance(now, |matched| self.output.matched(matched, None));
-        }
+        let now = self.pipeline.clock().realtime(clock::boottime());
+        self.pipeline.advance(now, to_sinks(&self.sinks, &self.stats));
+        self.stats.matches.store(self.pipeline.matches(), Relaxed);
+        self.tap.time(now);
+        self.tap.flush(&self.pipeline, self.names.as_ref());
+    }
+
+    /// Somebody records from here on.
+    fn join(&mut self, recorder: Option<crate::tap::Join>) {
+        self.tap.join(recorder, &self.pipeline, self.names.as_ref());
     }
 
     fn batch(&mut self, mut batch: Batch, recycle: &Sender<Batch>) {
         let began = Instant::now();
         for bytes in batch.iter() {
             match decode(bytes) {
-                Ok(record) => self.record(&record),
+                Ok(record) => {
+                    self.tap.before(&record, self.names.as_ref());
+                    self.record(&record);
+                    self.tap.record(bytes);
+                }
                 Err(error) => {
-                    self.engine.stats.undecodable.fetch_add(1, Relaxed);
+                    self.stats.undecodable.fetch_add(1, Relaxed);
                     tracing::warn!(%error, "a record could not be decoded");
                 }
             }
@@ -227,6 +240,7 @@ impl Work {
         // The pump has enough of them.
         let _ = recycle.try_send(batch);
         self.sweep();
+        self.tap.flush(&self.pipeline, self.names.as_ref());
         self.publish(began);
     }
 
@@ -244,57 +258,43 @@ impl Work {
     }
 
     fn record(&mut self, record: &Record<'_>) {
-        let engine = &mut self.engine;
+                    self.sweep = Some(Sweep::new(&engine.state));
+                engine.stats.gap_lost.fetch_add(u64::from(gap.total), Relaxed);
+                engine.stats.gaps.fetch_add(1, Relaxed);
+                if gap.ring == u32::from(Ring::State as u8) {
+                return;
+                self.output.gaps.note(record, engine.clock);
+                self.stats.gap_lost.fetch_add(u64::from(lost), Relaxed);
+                self.stats.gaps.fetch_add(1, Relaxed);
+                }
+            Body::Gap(gap) => {
+            Live { proc: &self.proc, names: self.names.as_ref(), stats: &self.stats, tap: &self.tap };
+            Outcome::Event => {}
+            Outcome::Gap(lost) => {
         engine.stats.deliver(record.kind);
         let applied = engine.state.apply(record);
+        let engine = &mut self.engine;
+        let mut outside =
         match &record.body {
-            Body::Gap(gap) => {
-                engine.stats.gaps.fetch_add(1, Relaxed);
-                engine.stats.gap_lost.fetch_add(u64::from(gap.total), Relaxed);
-                self.output.gaps.note(record, engine.clock);
-                if gap.ring == u32::from(Ring::State as u8) {
-                    self.sweep = Some(Sweep::new(&engine.state));
+        match self.pipeline.record(record, &mut outside, to_sinks(&self.sinks, &self.stats)) {
+        self.stats.deliver(record.kind);
+            }
+            Outcome::State => match &record.body {
+                Body::CgroupMkdir { facts, .. } => {
+                    if let Some(group) = self.pipeline.state.cgroups.get(facts.id) {
+                        (self.on_cgroup)(CgroupChange::Made(facts.id, group.path.to_string()));
+                    }
                 }
-                return;
-            }
-            Body::CgroupMkdir { facts, .. } => {
-                if let Some(group) = engine.state.cgroups.get(facts.id) {
-                    (engine.on_cgroup)(CgroupChange::Made(facts.id, group.path.to_string()));
-                }
-                return;
-            }
-            Body::CgroupRmdir { facts, .. } => {
-                (engine.on_cgroup)(CgroupChange::Removed(facts.id));
-                return;
-            }
-            _ => {}
-        }
-        let Some(mut id) = applied.process else { return };
-        if applied.incomplete {
-            id = heal::process(&mut engine.state, &engine.proc, id, &engine.stats);
-        }
-        self.number += 1;
-        let Some(process) = engine.state.processes.get(id) else { return };
-        let view = View {
-            record,
-            number: self.number,
-            process,
-            id,
-            state: &engine.state,
-            clock: engine.clock,
-            hostname: &engine.node.name,
-            names: match &engine.names {
-                Some(names) => names,
-                None => &NoNames,
+                Body::CgroupRmdir { facts, .. } => (self.on_cgroup)(CgroupChange::Removed(facts.id)),
+                _ => {}
             },
-        };
-        let (Some(facts), Some(evaluator)) = (LiveFacts::new(view), &mut self.evaluator) else { return };
-        evaluator.evaluate(&facts, |matched| self.output.matched(matched, Some(&view)));
+        }
     }
 
     fn publish(&self, began: Instant) {
-        let (stats, state) = (&self.engine.stats, &self.engine.state);
+        let (stats, state) = (&self.stats, &self.pipeline.state);
         let table = state.processes.stats();
+        stats.matches.store(self.pipeline.matches(), Relaxed);
         stats.processes.store(table.entries as u64, Relaxed);
         stats.evicted.store(table.evicted_live + table.evicted_ended, Relaxed);
         stats.unknown_processes.store(state.stats().unknown_processes, Relaxed);

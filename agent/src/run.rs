@@ -71,6 +71,7 @@ struct Parts {
     sensor: SharedSensor,
     pump: Pump,
     engine: Running,
+    tap_server: Option<crate::tap::Server>,
     sinks: Arc<Sinks>,
     stats: Arc<Stats>,
     origin: Origin,
@@ -177,6 +178,9 @@ fn stop(parts: Parts) -> Result<(), RunError> {
     parts.pump.finish();
     let engine = parts.engine.join();
     let pump = parts.pump.join();
+    if !parts.tap_server.is_none_or(|server| server.finish(FLUSH / 3)) {
+        tracing::warn!("a recorder did not take what was left for it");
+    }
     let sinks = parts.sinks.shutdown(FLUSH);
     report::stopped(&parts.sensor, &parts.stats, &sinks);
     if !engine {

@@ -13,13 +13,14 @@ use vedette_event::{
     State, StateLimits,
     alert::{Format, Node},
     decode,
+    recording::Header,
 };
 use vedette_policy::{PolicySet, RuleMatching};
 
 use super::{Parts, RunError, host, lock, report};
 use crate::{
     cli, clock,
-    config::Config,
+    config::{Config, DEFAULT_SOCKET, Socket},
     engine::{CgroupChange, Engine},
     identity::{Hierarchy, scopes_of_path},
     names::Names,
@@ -29,6 +30,7 @@ use crate::{
     sensor::{Drain, Sensor, SensorError, SensorOptions, self_check},
     sink::{Destination, SinkConfig, Sinks},
     stats::Stats,
+    tap::{Server, Tap},
 };
 
 /// Starts everything.
@@ -75,11 +77,12 @@ pub fn start(config: &Config) -> Result<Parts, RunError> {
     if let Some(hierarchy) = &hierarchy {
         proc = proc.with_hierarchy(hierarchy.clone());
     }
-    let mut state = State::new(StateLimits {
+    let limits = StateLimits {
         processes: config.max_processes,
         cgroups: config.max_cgroups,
         hierarchy: hierarchy.as_ref().map(|h| h.number),
-    });
+    };
+    let mut state = State::new(limits);
     snapshot(&mut state, &mut sensor, &proc)?;
     for group in hierarchy.iter().flat_map(Hierarchy::walk) {
         state.cgroups.insert(group.id, &group.path);
@@ -88,17 +91,21 @@ pub fn start(config: &Config) -> Result<Parts, RunError> {
 
     let stats = Arc::new(Stats::default());
     let sensor = Arc::new(Mutex::new(sensor));
+    let clock = clock::wall_clock();
+    let node = Node {
+        name: config.hostname.clone(),
+        boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+            .unwrap_or_default()
+            .trim()
+            .to_owned(),
+        kubernetes: false,
+    };
+    let header = Header { agent: env!("CARGO_PKG_VERSION").to_owned(), ..Header::new(&node, clock, limits) };
+    let (tap_server, tap) = start_tap(&config.socket, header)?;
     let engine = Engine {
         state,
-        clock: clock::wall_clock(),
-        node: Node {
-            name: config.hostname.clone(),
-            boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
-                .unwrap_or_default()
-                .trim()
-                .to_owned(),
-            kubernetes: false,
-        },
+        clock,
+        node,
         names: Names::of_host()
             .inspect_err(|error| tracing::warn!(%error, "user names are not looked up"))
             .ok(),
@@ -116,17 +123,35 @@ pub fn start(config: &Config) -> Result<Parts, RunError> {
             cli::RuleMatching::All => RuleMatching::All,
             cli::RuleMatching::First => RuleMatching::First,
         },
+        tap,
     };
     let rules = Arc::new(AtomicUsize::new(0));
     rules.store(active_rules(&set), Relaxed);
     report::degradations(&lock(&sensor), &set);
     let engine = engine.start(set, pump.batches.clone(), pump.recycle.clone()).map_err(RunError::internal)?;
-    Ok(Parts { sensor, pump, engine, sinks, stats, origin, rules, closed })
+    Ok(Parts { sensor, pump, engine, tap_server, sinks, stats, origin, rules, closed })
 }
 
 /// Rules that are on.
 pub fn active_rules(set: &PolicySet) -> usize {
     set.rules().iter().filter(|r| r.is_active()).count()
+}
+
+/// Serves recorders. A socket that was asked for must be had; the usual one need not.
+fn start_tap(socket: &Socket, header: Header) -> Result<(Option<Server>, Tap), RunError> {
+    let path = match socket {
+        Socket::None => return Ok((None, Tap::off())),
+        Socket::Default => DEFAULT_SOCKET.as_ref(),
+        Socket::Path(path) => path.as_path(),
+    };
+    match Server::start(path, header) {
+        Ok((server, joins)) => Ok((Some(server), Tap::new(joins))),
+        Err(error) if *socket == Socket::Default => {
+            tracing::warn!("nobody can record: {error}");
+            Ok((None, Tap::off()))
+        }
+        Err(error) => Err(RunError::input(error)),
+    }
 }
 
 fn start_sinks(config: &Config, closed: &Arc<Notify>) -> Result<Sinks, RunError> {

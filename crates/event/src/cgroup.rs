@@ -39,7 +39,7 @@ pub struct Cgroup {
     /// The container whose group this or an ancestor is.
     pub container: Option<ContainerRef>,
     /// When it was removed.
-    retired: Option<u64>,
+    pub(crate) retired: Option<u64>,
 }
 
 /// The control groups of the node, by id, and no more than a given number of them.

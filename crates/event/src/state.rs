@@ -259,6 +259,30 @@ impl State {
         (!known && parent.tgid != 0 && self.processes.find_near(parent).is_none()).then_some(parent)
     }
 
+    /// When the tables were pruned last, nanoseconds of the clock of the records.
+    pub fn last_prune(&self) -> u64 {
+        self.last_prune
+    }
+
+    /// Puts back what was known at some time: processes, each with its parent's key, in any order.
+    #[cfg(feature = "recording")]
+    pub(crate) fn restore(&mut self, mut processes: Vec<(Process, Option<ProcessKey>)>, last_prune: u64) {
+        self.last_prune = last_prune;
+        // Of those that had the same number one after the other, the latest has to come last.
+        processes.sort_by_key(|(process, _)| (process.key.start, process.key.tgid));
+        let mut links = Vec::with_capacity(processes.len());
+        for (process, parent) in processes {
+            let id = self.processes.insert(Process { parent: None, ..process });
+            links.extend(parent.map(|parent| (id, parent)));
+        }
+        for (child, parent) in links {
+            if let Some(parent) = self.processes.find(parent) {
+                self.processes.set_parent(child, Some(parent));
+            }
+        }
+        self.processes.sort_ended();
+    }
+
     /// Links processes whose parents were not known yet when they came in.
     pub fn link_parents(&mut self) {
         let wanted: Vec<(ProcessId, ProcessKey)> = self

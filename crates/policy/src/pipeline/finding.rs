@@ -1,10 +1,10 @@
 //! From what a policy says to what an alert tells.
 
+use crate::{Match, Mode, correlate as policy, rule};
 use vedette_event::alert::{
     Action, Correlation, CorrelationKind, CorrelationStep, Finding, PolicyName, RequestedAction, TakenAction,
     Time,
 };
-use vedette_policy::{Match, Mode, correlate as policy, rule};
 
 /// The finding of a match. Acting is not the engine's business: what a rule asks for beyond telling is said not to
 /// have been done.
