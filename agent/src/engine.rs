@@ -9,27 +9,22 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, Sender, select_biased};
-    Body, Clock, NoNames, Record, State, View,
-    PolicySet, RuleMatching,
-    alert::{Alert, GapLog, Node},
-    decode,
-    pipeline::{Outcome, Pipeline, Raised},
 use vedette_abi::Ring;
-use vedette_event::{
 use vedette_event::{Body, Clock, Record, State, alert::Node, decode};
 use vedette_policy::{
+    PolicySet, RuleMatching,
+    pipeline::{Outcome, Pipeline, Raised},
 };
 
+use self::live::Live;
+use crate::{
     clock,
     names::Names,
     proc::{Proc, Sweep},
     sensor::Batch,
     sink::Sinks,
     stats::Stats,
-use crate::{
-use crate::{clock, names::Names, proc::Proc, sensor::Batch, sink::Sinks, stats::Stats, tap::Tap};
-use self::live::Live;
-use self::summary::LastAlerts;
+    tap::Tap,
 };
 
 /// A control group came or went: the kernel's filter wants to know.
@@ -108,21 +103,8 @@ impl Engine {
     ) -> std::io::Result<Running> {
         let (control, requests) = crossbeam_channel::bounded(1);
         let thread = std::thread::Builder::new().name("vedette-engine".into()).spawn(move || {
-                    gaps: GapLog::default(),
-                    last: LastAlerts::default(),
-                    node: self.node.clone(),
-                    sinks: Arc::clone(&self.sinks),
-                    stats: Arc::clone(&self.stats),
-                engine: self,
-                evaluator: Some(Evaluator::new(policies).with_matching(self.matching)),
-                number: 0,
-                output: Output {
-                sweep: None,
-                },
-            let mut work = Work {
             let mut work = Work::new(self);
             work.replace_policies(Some(policies));
-            };
             loop {
                 select_biased! {
                     recv(requests) -> request => match request {
@@ -161,17 +143,6 @@ const SWEEP_STEP: usize = 64;
 const QUIET: Duration = Duration::from_secs(1);
 
 struct Work {
-    engine: Engine,
-    evaluator: Option<Evaluator>,
-    output: Output,
-    number: u64,
-    /// After a loss of state: looks for processes whose end was lost.
-    sweep: Option<Sweep>,
-}
-
-/// The way out of the engine.
-struct Output {
-    node: Node,
     pipeline: Pipeline,
     names: Option<Names>,
     proc: Proc,
@@ -179,6 +150,8 @@ struct Output {
     stats: Arc<Stats>,
     on_cgroup: Box<dyn FnMut(CgroupChange) + Send>,
     tap: Tap,
+    /// After a loss of state: looks for processes whose end was lost.
+    sweep: Option<Sweep>,
 }
 
 /// What is done with an alert.
@@ -199,6 +172,7 @@ impl Work {
             stats: engine.stats,
             on_cgroup: engine.on_cgroup,
             tap: engine.tap,
+            sweep: None,
         }
     }
 
@@ -247,8 +221,7 @@ impl Work {
     /// After a loss of state records, a few processes at a time: is each still there?
     fn sweep(&mut self) {
         let Some(sweep) = &mut self.sweep else { return };
-        let engine = &mut self.engine;
-        if !sweep.step(&mut engine.state, &engine.proc, clock::boottime(), SWEEP_STEP) {
+        if !sweep.step(&mut self.pipeline.state, &self.proc, clock::boottime(), SWEEP_STEP) {
             tracing::info!(
                 ended = sweep.ended(),
                 "the process table was compared with /proc after a loss of records"
@@ -258,26 +231,17 @@ impl Work {
     }
 
     fn record(&mut self, record: &Record<'_>) {
-                    self.sweep = Some(Sweep::new(&engine.state));
-                engine.stats.gap_lost.fetch_add(u64::from(gap.total), Relaxed);
-                engine.stats.gaps.fetch_add(1, Relaxed);
-                if gap.ring == u32::from(Ring::State as u8) {
-                return;
-                self.output.gaps.note(record, engine.clock);
-                self.stats.gap_lost.fetch_add(u64::from(lost), Relaxed);
-                self.stats.gaps.fetch_add(1, Relaxed);
-                }
-            Body::Gap(gap) => {
+        self.stats.deliver(record.kind);
+        let mut outside =
             Live { proc: &self.proc, names: self.names.as_ref(), stats: &self.stats, tap: &self.tap };
+        match self.pipeline.record(record, &mut outside, to_sinks(&self.sinks, &self.stats)) {
             Outcome::Event => {}
             Outcome::Gap(lost) => {
-        engine.stats.deliver(record.kind);
-        let applied = engine.state.apply(record);
-        let engine = &mut self.engine;
-        let mut outside =
-        match &record.body {
-        match self.pipeline.record(record, &mut outside, to_sinks(&self.sinks, &self.stats)) {
-        self.stats.deliver(record.kind);
+                self.stats.gaps.fetch_add(1, Relaxed);
+                self.stats.gap_lost.fetch_add(u64::from(lost), Relaxed);
+                if matches!(&record.body, Body::Gap(gap) if gap.ring == u32::from(Ring::State as u8)) {
+                    self.sweep = Some(Sweep::new(&self.pipeline.state));
+                }
             }
             Outcome::State => match &record.body {
                 Body::CgroupMkdir { facts, .. } => {

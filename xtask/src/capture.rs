@@ -27,7 +27,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What is done to be told of: as it is shown, and as it is run in a scratch directory.
 const ACTIONS: &[(&str, &str)] = &[
     ("ln -s /etc/shadow /tmp/x; cat /tmp/x", "ln -sf /etc/shadow x && cat x >/dev/null"),
-    ("cp /bin/ls /dev/shm/upd; /dev/shm/upd", "cp /bin/ls /dev/shm/upd && /dev/shm/upd >/dev/null; rm -f /dev/shm/upd"),
+    (
+        "cp /bin/ls /dev/shm/upd; /dev/shm/upd",
+        "cp /bin/ls /dev/shm/upd && /dev/shm/upd >/dev/null; rm -f /dev/shm/upd",
+    ),
     ("echo > ~/.ssh/authorized_keys", "mkdir -p .ssh && echo '# nobody' > .ssh/authorized_keys"),
 ];
 
@@ -89,7 +92,8 @@ fn watch(child: &mut Child, scratch: &Path) -> Result<String> {
         }
     }
     for (typed, command) in ACTIONS {
-        let status = Command::new("sh").args(["-c", command]).current_dir(scratch).env("HOME", scratch).status()?;
+        let status =
+            Command::new("sh").args(["-c", command]).current_dir(scratch).env("HOME", scratch).status()?;
         if !status.success() {
             bail!("`{command}` failed: {status}");
         }
