@@ -41,6 +41,7 @@
 
 pub mod check;
 mod compile;
+pub mod convert;
 pub mod correlate;
 pub mod diagnostic;
 pub mod document;
@@ -54,8 +55,10 @@ pub mod load;
 pub mod output;
 pub mod resolve;
 pub mod rule;
+pub mod schema;
 pub mod set;
 pub mod source;
+pub mod spec;
 pub mod spelling;
 pub mod syntax;
 pub mod term;

@@ -12,7 +12,9 @@ use crate::source::Span;
 use crate::term::Term;
 
 /// How urgent an alert is, most urgent first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 pub enum Priority {
     /// The system is unusable.
     Emergency,
