@@ -2,6 +2,7 @@
 
 mod collect;
 mod cond;
+pub mod convert;
 mod exceptions;
 mod expand;
 mod lint;
@@ -12,10 +13,7 @@ mod policy;
 mod scope;
 mod version;
 
-pub(crate) use collect::Definitions;
 pub use cond::{Atom, Cond, NumberOp, Test, TextOp};
-pub(crate) use expand::Macros;
 pub use lint::lint_rules;
-pub(crate) use lists::Lists;
 pub use policy::check_documents;
 pub use version::ENGINE_VERSION;

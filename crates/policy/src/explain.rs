@@ -2,9 +2,11 @@
 
 mod branch;
 mod kernel;
+mod trace;
 
 pub use branch::{Branch, Literal, branches};
 pub use kernel::{Decision, can_deny, decision};
+pub use trace::{AtomTrace, ConditionTrace, Tracer};
 
 use serde::Serialize;
 
@@ -126,9 +128,11 @@ fn explain_literal(literal: &Literal) -> LiteralExplanation {
 /// The values of a comparison of paths that were added for the merged spelling.
 fn merged_spellings(atom: &Atom) -> Vec<String> {
     let crate::check::Test::Text(_, values) = &atom.test else { return Vec::new() };
+    let words: Vec<&str> = atom.text.split([' ', '(', ')', ',', '"']).collect();
     let added = values.iter().enumerate().filter(|(i, v)| {
-        spelling::merged(v).is_some_and(|other| values[..*i].contains(&other))
-            && !atom.text.contains(&*String::from_utf8_lossy(v))
+        let other = spelling::merged(v);
+        other.is_some_and(|other| values[..*i].contains(&other))
+            && !words.contains(&&*String::from_utf8_lossy(v))
     });
     added.map(|(_, v)| String::from_utf8_lossy(v).into_owned()).collect()
 }

@@ -1,7 +1,9 @@
 //! What the evaluator asks of an event.
 
+mod live;
 mod map;
 
+pub use live::LiveFacts;
 pub use map::{FactsError, MapFacts};
 
 use crate::event_type::EventType;

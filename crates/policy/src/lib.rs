@@ -41,7 +41,6 @@
 
 pub mod check;
 mod compile;
-pub mod convert;
 pub mod correlate;
 pub mod diagnostic;
 pub mod document;
@@ -64,11 +63,12 @@ pub mod syntax;
 pub mod term;
 pub mod value;
 
+pub use check::convert;
 pub use correlate::{Correlation, CorrelationStats, Limits};
 pub use diagnostic::{Code, Diagnostic, Severity};
 pub use evaluator::{Evaluator, Match, RuleMatching};
 pub use event_type::{EventType, EventTypes};
-pub use facts::{Facts, MapFacts};
+pub use facts::{Facts, LiveFacts, MapFacts};
 pub use field::{FieldArg, FieldId, FieldName};
 pub use rule::{Action, Mode, Priority, Rule};
 pub use set::{Loaded, Needs, PolicySet};

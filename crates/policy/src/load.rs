@@ -32,7 +32,15 @@ pub enum LoadError {
     },
 }
 
+/// Whether a file holds tests of policies, not policies: `NAME.test.yaml` or `NAME.test.yml`.
+pub fn is_test_file(path: &Path) -> bool {
+    let name = path.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
+    name.ends_with(".test.yaml") || name.ends_with(".test.yml")
+}
+
 /// Reads files, and the `*.yaml` and `*.yml` files of directories in the order of their names.
+///
+/// Files of tests are passed over, named or not, so that `DIR` and `DIR/*.yaml` mean the same.
 ///
 /// # Errors
 /// The first file or directory that cannot be read.
@@ -44,7 +52,7 @@ pub fn read_sources<P: AsRef<Path>>(paths: impl IntoIterator<Item = P>) -> Resul
             for file in policy_files(path)? {
                 sources.push(read(&file)?);
             }
-        } else {
+        } else if !is_test_file(path) {
             sources.push(read(path)?);
         }
     }
@@ -59,7 +67,7 @@ fn policy_files(directory: &Path) -> Result<Vec<PathBuf>, LoadError> {
         let is_yaml = path.extension().is_some_and(|e| e == "yaml" || e == "yml");
         // What begins with a dot is an editor's or kubelet's own business.
         let is_hidden = path.file_name().is_some_and(|n| n.as_encoded_bytes().starts_with(b"."));
-        if is_yaml && !is_hidden && path.is_file() {
+        if is_yaml && !is_hidden && !is_test_file(&path) && path.is_file() {
             files.push(path);
         }
     }
@@ -67,7 +75,11 @@ fn policy_files(directory: &Path) -> Result<Vec<PathBuf>, LoadError> {
     Ok(files)
 }
 
-fn read(path: &Path) -> Result<Source, LoadError> {
+/// Reads one file, whatever its name.
+///
+/// # Errors
+/// When it cannot be read, is not text or is too large.
+pub fn read(path: &Path) -> Result<Source, LoadError> {
     let io = |source| LoadError::Io { path: path.to_owned(), source };
     if std::fs::metadata(path).map_err(io)?.len() > MAX_FILE_BYTES {
         return Err(LoadError::TooLarge { path: path.to_owned() });
@@ -75,4 +87,21 @@ fn read(path: &Path) -> Result<Source, LoadError> {
     let bytes = std::fs::read(path).map_err(io)?;
     let text = String::from_utf8(bytes).map_err(|_| LoadError::NotText { path: path.to_owned() })?;
     Ok(Source::new(path.display().to_string(), text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tests_are_no_policies() {
+        for (name, is_test) in [
+            ("a/web.test.yaml", true),
+            ("web.test.yml", true),
+            ("test.yaml", false),
+            ("web.tests/a.yaml", false),
+        ] {
+            assert_eq!(is_test_file(Path::new(name)), is_test, "{name}");
+        }
+    }
 }

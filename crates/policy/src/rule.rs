@@ -2,73 +2,17 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 pub use crate::document::native::{Action, Mode, PolicyKind, Scope};
 
+pub use vedette_event::alert::Priority;
+
 use crate::check::Cond;
+use crate::field::FieldName;
 use crate::output::Output;
 use crate::source::Span;
 use crate::term::Term;
-
-/// How urgent an alert is, most urgent first.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
-)]
-pub enum Priority {
-    /// The system is unusable.
-    Emergency,
-    /// Act at once.
-    Alert,
-    /// Critical.
-    Critical,
-    /// An error.
-    Error,
-    /// A warning.
-    Warning,
-    /// Normal but noteworthy.
-    Notice,
-    /// For information.
-    Informational,
-    /// For debugging.
-    Debug,
-}
-
-impl Priority {
-    /// All of them, most urgent first.
-    pub const ALL: [Self; 8] = [
-        Self::Emergency,
-        Self::Alert,
-        Self::Critical,
-        Self::Error,
-        Self::Warning,
-        Self::Notice,
-        Self::Informational,
-        Self::Debug,
-    ];
-
-    /// The word for it, as in alerts.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Emergency => "Emergency",
-            Self::Alert => "Alert",
-            Self::Critical => "Critical",
-            Self::Error => "Error",
-            Self::Warning => "Warning",
-            Self::Notice => "Notice",
-            Self::Informational => "Informational",
-            Self::Debug => "Debug",
-        }
-    }
-
-    /// The priority of that name, whatever the case of letters; `Info` is short for `Informational`.
-    pub fn parse(text: &str) -> Option<Self> {
-        if text.eq_ignore_ascii_case("info") {
-            return Some(Self::Informational);
-        }
-        Self::ALL.into_iter().find(|p| p.as_str().eq_ignore_ascii_case(text))
-    }
-}
 
 /// Where a rule comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
@@ -144,6 +88,24 @@ impl Rule {
         let throttle = self.throttle.iter().flat_map(|t| t.by.iter());
         self.output.terms().chain(keys).chain(throttle)
     }
+
+    /// The fields that its conditions read, those of its scope included; sorted, each once.
+    pub fn condition_fields(&self) -> Vec<&FieldName> {
+        let conditions = self.conditions();
+        let atoms = conditions.iter().flat_map(|c| c.cond.atoms());
+        sorted(atoms.flat_map(|atom| atom.fields()).collect())
+    }
+
+    /// The fields that its output, its keys and its count read; sorted, each once.
+    pub fn output_fields(&self) -> Vec<&FieldName> {
+        sorted(self.output_terms().flat_map(Term::fields).collect())
+    }
+}
+
+fn sorted(mut fields: Vec<&FieldName>) -> Vec<&FieldName> {
+    fields.sort_unstable();
+    fields.dedup();
+    fields
 }
 
 /// A condition that has been checked, with its scope.
@@ -232,10 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn priorities_and_attack_ids() {
-        assert_eq!(Priority::parse("INFO"), Some(Priority::Informational));
-        assert_eq!(Priority::parse("warning"), Some(Priority::Warning));
-        assert_eq!(Priority::parse("bad"), None);
+    fn attack_ids_among_tags() {
         let tags = ["host", "T1059.004", "attack.t1003", "Tea", "T10"].map(str::to_owned);
         assert_eq!(attack_ids(&tags), ["T1059.004", "T1003"]);
     }

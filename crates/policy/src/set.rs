@@ -20,6 +20,8 @@ pub struct Loaded {
     pub diagnostics: Vec<Diagnostic>,
     /// The sources, to print findings.
     pub sources: SourceMap,
+    /// How many rules could be read, also when others are wrong and there is no set.
+    pub rule_count: usize,
 }
 
 impl Loaded {
@@ -61,16 +63,22 @@ impl PolicySet {
             documents.extend(document::read_source(&map, id, &mut diagnostics));
         }
         let rules = check::check_documents(documents, &map, &mut diagnostics);
+        let set = Self::of_rules(rules);
+        let rule_count = set.rules.len();
+        check::lint_rules(&set.rules, |rule| set.event_types_of(rule), &mut diagnostics);
+        tidy(&mut diagnostics);
+        let set = (!has_errors(&diagnostics)).then(|| Arc::new(set));
+        Loaded { set, diagnostics, sources: map, rule_count }
+    }
+
+    /// Compiles rules that have been checked.
+    pub(crate) fn of_rules(rules: Vec<Rule>) -> Self {
         let program = compile::compile(&rules);
         let mut event_types = vec![EventTypes::NONE; rules.len()];
         for (event_type, roots) in EventType::ALL.iter().zip(&program.roots) {
             roots.iter().for_each(|root| event_types[root.rule as usize].insert(*event_type));
         }
-        let set = Self { rules, program, event_types };
-        check::lint_rules(&set.rules, |rule| set.event_types_of(rule), &mut diagnostics);
-        tidy(&mut diagnostics);
-        let set = (!has_errors(&diagnostics)).then(|| Arc::new(set));
-        Loaded { set, diagnostics, sources: map }
+        Self { rules, program, event_types }
     }
 
     /// The rules, in the order of the files.
@@ -97,15 +105,10 @@ impl PolicySet {
             }
         }
         for rule in self.rules.iter().filter(|r| r.is_active()) {
-            needs.fields.extend(rule.output_terms().flat_map(|t| t.fields()).cloned());
+            needs.fields.extend(rule.condition_fields().into_iter().chain(rule.output_fields()).cloned());
             for atom in rule.conditions().iter().flat_map(|c| c.cond.atoms()) {
-                needs.fields.extend(atom.term.fields().into_iter().cloned());
-                match &atom.test {
-                    Test::Host(hosts) => needs.hosts.extend(hosts.iter().cloned()),
-                    Test::NumberField(_, term) | Test::TextField(_, term) | Test::InField(term) => {
-                        needs.fields.extend(term.fields().into_iter().cloned());
-                    }
-                    _ => {}
+                if let Test::Host(hosts) = &atom.test {
+                    needs.hosts.extend(hosts.iter().cloned());
                 }
             }
         }

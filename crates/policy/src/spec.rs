@@ -134,6 +134,7 @@ pub struct RuleSpec {
     pub output: Option<String>,
     /// How urgent its alerts are; `Warning` if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "priority_schema")]
     pub priority: Option<Priority>,
     /// Whether it is on; yes if not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -156,6 +157,10 @@ pub struct RuleSpec {
     /// One alert at once, then a counted summary for each interval.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub throttle: Option<ThrottleSpec>,
+}
+
+fn priority_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    schemars::json_schema!({ "type": "string", "enum": Priority::ALL.map(Priority::as_str) })
 }
 
 /// Cases in which a rule does not match.

@@ -210,7 +210,7 @@ fn define(span: Span, fields: RuleFields, diagnostics: &mut Vec<Diagnostic>) -> 
 
 /// A priority, or the finding that it is none.
 pub(super) fn priority(text: &At<String>, diagnostics: &mut Vec<Diagnostic>) -> Option<Priority> {
-    let priority = Priority::parse(text.value.trim());
+    let priority = text.value.trim().parse::<Priority>().ok();
     if priority.is_none() {
         let names = Priority::ALL.map(Priority::as_str);
         let hint = format!("one of {}", names.join(", "));

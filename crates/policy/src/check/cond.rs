@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::field::Multiplicity;
+use crate::field::{FieldName, Multiplicity};
 use crate::source::Span;
 use crate::term::Term;
 
@@ -52,6 +52,17 @@ pub struct Atom {
     pub span: Span,
     /// It comes from the scope of the policy, which the kernel decides by cgroup.
     pub is_scope: bool,
+}
+
+impl Atom {
+    /// The fields it reads, on either side.
+    pub fn fields(&self) -> Vec<&FieldName> {
+        let mut fields = self.term.fields();
+        if let Test::NumberField(_, term) | Test::TextField(_, term) | Test::InField(term) = &self.test {
+            fields.extend(term.fields());
+        }
+        fields
+    }
 }
 
 /// A test on one value.

@@ -80,23 +80,6 @@ impl<'m> Macros<'m> {
         Err(misplaced.unwrap_or_else(|| error.into_diagnostic(Code::Syntax)))
     }
 
-    /// The names of the macros that a macro uses directly.
-    pub fn used_by(&self, name: &str) -> Vec<&str> {
-        fn collect<'e>(expr: &'e Expr, names: &mut Vec<&'e str>) {
-            match &expr.kind {
-                ExprKind::And(parts) | ExprKind::Or(parts) => parts.iter().for_each(|p| collect(p, names)),
-                ExprKind::Not(inner) => collect(inner, names),
-                ExprKind::Check(_) => {}
-                ExprKind::Macro(name) => names.push(name),
-            }
-        }
-        let mut names = Vec::new();
-        if let Some(Some(expr)) = self.parsed.get(name) {
-            collect(expr, &mut names);
-        }
-        names
-    }
-
     fn list_as_macro(&self, expr: &Expr) -> Option<Diagnostic> {
         match &expr.kind {
             ExprKind::And(parts) | ExprKind::Or(parts) => parts.iter().find_map(|p| self.list_as_macro(p)),

@@ -55,15 +55,6 @@ impl Lists {
         resolved
     }
 
-    /// The items of a list, with the lists in them resolved.
-    pub fn items(lists: &IndexMap<String, List>, name: &str) -> Vec<String> {
-        let mut items = Vec::new();
-        if let Some(list) = lists.get(name) {
-            collect_items(lists, list, 0, &mut items);
-        }
-        items.into_iter().map(|item| item.value).collect()
-    }
-
     /// Whether there is a list of that name.
     pub fn contains(&self, name: &str) -> bool {
         self.texts.contains_key(name)
@@ -151,6 +142,11 @@ pub(super) fn push_item(text: &mut MappedText, item: &str, span: Span) {
 
 fn is_blank(b: u8) -> bool {
     matches!(b, b' ' | b'\t' | b'\n' | b'\r')
+}
+
+/// The words of a text that can be names of lists.
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| u8::try_from(c).is_ok_and(is_delimiter)).filter(|word| !word.is_empty())
 }
 
 fn is_delimiter(b: u8) -> bool {

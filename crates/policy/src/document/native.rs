@@ -29,6 +29,16 @@ pub enum PolicyKind {
     ClusterSecurityPolicy,
 }
 
+impl PolicyKind {
+    /// The word for it, as in `kind:`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SecurityPolicy => "SecurityPolicy",
+            Self::ClusterSecurityPolicy => "ClusterSecurityPolicy",
+        }
+    }
+}
+
 /// What a policy does when a rule with an action matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 pub enum Mode {

@@ -1,0 +1,67 @@
+//! Every map of the object, in one place.
+
+use crate::path::Walk;
+use aya_ebpf::{
+    macros::map,
+    maps::{Array, HashMap, PerCpuArray, ProgramArray, RingBuf},
+};
+use vedette_abi::{CpuState, Filter, KINDS, RECORD_CAP, SYSCALLS, ScopeKey};
+
+/// Bytes behind [`RECORD_CAP`] so that the longest string may begin at the last offset.
+pub const RECORD_SLACK: usize = 0x4000;
+/// Bytes of the path buffer: the longest path, and room for one name behind it.
+pub const PATH_BUF: usize = vedette_abi::PATH_CAP + 256;
+
+/// A record under construction.
+#[repr(C, align(8))]
+pub struct RecordBuf(pub [u8; RECORD_CAP + RECORD_SLACK]);
+
+/// A path under construction, filled from its end, and the state of the walk that fills it.
+#[repr(C, align(8))]
+pub struct PathBuf {
+    /// The path ends at [`vedette_abi::PATH_CAP`].
+    pub bytes: [u8; PATH_BUF],
+    /// The walk.
+    pub walk: Walk,
+}
+
+/// Process state: fork, exec, exit, control groups. The loader sets the size.
+#[map]
+pub static STATE: RingBuf = RingBuf::with_byte_size(4096, 0);
+
+/// What policies ask for. The loader sets the size.
+#[map]
+pub static EVENTS: RingBuf = RingBuf::with_byte_size(4096, 0);
+
+/// By CPU: the record buffer. Larger than a per-CPU value may be, hence an array indexed by CPU. The loader sets
+/// the number of CPUs.
+#[map]
+pub static RECORDS: Array<RecordBuf> = Array::with_max_entries(1, 0);
+
+/// By CPU: the path buffer.
+#[map]
+pub static PATHS: Array<PathBuf> = Array::with_max_entries(1, 0);
+
+/// Counters and pending gaps.
+#[map]
+pub static CPU: PerCpuArray<CpuState> = PerCpuArray::with_max_entries(1, 0);
+
+/// By system call number: the traced call, native in the low byte, 32-bit compat in the high byte; 0 = not traced.
+#[map]
+pub static CALLS: Array<u16> = Array::with_max_entries(SYSCALLS, 0);
+
+/// By event kind: the program that handles a traced system call's exit.
+#[map]
+pub static HANDLERS: ProgramArray = ProgramArray::with_max_entries(KINDS as u32, 0);
+
+/// Which of the two filters is live.
+#[map]
+pub static GENERATION: Array<u32> = Array::with_max_entries(1, 0);
+
+/// Two generations of the filter.
+#[map]
+pub static FILTERS: Array<Filter> = Array::with_max_entries(2, 0);
+
+/// By generation and control group: the scopes it is in. The loader sets the size.
+#[map]
+pub static SCOPES: HashMap<ScopeKey, u64> = HashMap::with_max_entries(1024, 0);

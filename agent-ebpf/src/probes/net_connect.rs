@@ -1,0 +1,117 @@
+//! A socket was connected.
+
+use aya_ebpf::{
+    helpers::generated::bpf_probe_read_user, macros::btf_tracepoint, programs::BtfTracePointContext,
+};
+use vedette_abi::{Kind, NetConnect, ProbeError, header_flags};
+
+use super::syscall::Exit;
+use crate::{
+    emit, filter,
+    record::{Record, masked},
+};
+
+const AF_UNSPEC: u16 = 0;
+const AF_UNIX: u16 = 1;
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+/// Largest socket address that is read: `struct sockaddr_un`.
+const ADDR_CAP: u64 = 110;
+
+/// The head of any IP socket address: family, port, and room for `sockaddr_in6`.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct SockAddr {
+    family: u16,
+    port_be: u16,
+    v4: [u8; 4],
+    v6: [u8; 16],
+    scope: u32,
+}
+
+/// Runs at the exit of the call, by tail call from `sys_exit`.
+#[btf_tracepoint(function = "sys_exit")]
+pub fn net_connect(ctx: BtfTracePointContext) -> i32 {
+    let Some(exit) = Exit::of(&ctx) else { return 0 };
+    if !filter::wants(Kind::NetConnect, exit.task) {
+        return 0;
+    }
+    note!(&ctx, "net_connect: pid {} fd {} returned {}", exit.task.tgid(), exit.args[0], exit.ret);
+    let [fd, addr, addr_len, _] = exit.args;
+    let file = exit.task.files().file(fd as u32);
+    if file.is_null() || !file.inode().is_socket() {
+        // Not a socket: the call failed with EBADF or ENOTSOCK, nothing was contacted.
+        emit::filtered(Kind::NetConnect);
+        return 0;
+    }
+    let Some(mut record) = Record::new::<NetConnect>() else {
+        emit::failed(Kind::NetConnect, ProbeError::NoScratch);
+        return 0;
+    };
+    let body = record.body::<NetConnect>();
+    let socket = file.socket();
+    let sk = socket.sk();
+    body.ret = exit.ret;
+    body.fd = fd as i32;
+    body.ino = file.inode().ino();
+    body.sock_type = socket.socket_type();
+    body.sock_family = u32::from(sk.family());
+    body.protocol = sk.protocol();
+    body.state = u16::from(sk.state());
+
+    // What was asked for. The socket's own copy below wins where the call left one.
+    let mut asked = SockAddr::default();
+    let bytes = if addr_len > size_of::<SockAddr>() as u64 { size_of::<SockAddr>() as u64 } else { addr_len };
+    if bytes >= 2 {
+        let _ = unsafe {
+            bpf_probe_read_user((&raw mut asked).cast(), masked::<0x1f>(bytes) as u32, addr as *const _)
+        };
+    }
+    body.family = asked.family;
+    match asked.family {
+        AF_INET => {
+            body.remote_port = u16::from_be(asked.port_be);
+            copy(&mut body.remote, &asked.v4);
+        }
+        AF_INET6 => {
+            body.remote_port = u16::from_be(asked.port_be);
+            body.remote = asked.v6;
+        }
+        AF_UNIX => {
+            let bytes = if addr_len > ADDR_CAP { ADDR_CAP } else { addr_len };
+            if bytes > 2 {
+                body.path_len = record.append_user(addr + 2, bytes - 2);
+            }
+        }
+        _ => {}
+    }
+    let port = sk.dport_be();
+    if body.family != AF_UNSPEC && port != 0 {
+        if sk.family() == AF_INET {
+            body.remote_port = u16::from_be(port);
+            copy(&mut body.remote, &sk.daddr());
+        } else if sk.family() == AF_INET6 {
+            body.remote_port = u16::from_be(port);
+            body.remote = sk.v6_daddr();
+            body.family = AF_INET6;
+        }
+    }
+    if sk.family() == AF_INET {
+        body.local_port = sk.num();
+        copy(&mut body.local, &sk.rcv_saddr());
+    } else if sk.family() == AF_INET6 {
+        body.local_port = sk.num();
+        body.local = sk.v6_rcv_saddr();
+    }
+    let flags = if exit.compat { header_flags::COMPAT } else { 0 };
+    emit::emit(Kind::NetConnect, exit.call, flags, exit.task, record);
+    0
+}
+
+#[inline(always)]
+fn copy(to: &mut [u8; 16], from: &[u8; 4]) {
+    to[0] = from[0];
+    to[1] = from[1];
+    to[2] = from[2];
+    to[3] = from[3];
+}

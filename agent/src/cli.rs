@@ -1,0 +1,106 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// The node agent of Vedette.
+///
+/// It watches this host through eBPF, holds what it sees against policies, and writes an alert for every match.
+#[derive(Debug, Parser)]
+#[command(name = "vedette-agent", version, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the agent can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch this host and write alerts until stopped (Ctrl-C, SIGTERM).
+    #[command(after_help = RUN_HELP)]
+    Run(Box<RunArgs>),
+}
+
+const RUN_HELP: &str = "\
+Examples:
+  vedette-agent run                                  built-in policies, alerts on the terminal
+  vedette-agent run --policy /etc/vedette/policies   those in a directory as well; they are read again when they change
+  vedette-agent run --no-default-policies --policy my.yaml --output json | jq .rule
+
+Needs root (or CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH) and a kernel with BTF.
+When all programs are attached, a line that begins with `ready` is written to stderr.
+Signals: SIGHUP reads the policies again and reopens alert files; SIGINT and SIGTERM write out what is known and end.
+Exit codes: 0 stopped as asked, 1 a policy, a setting or this host is not as needed, 64 usage, 70 internal error.";
+
+/// Settings of a run. A setting given here wins over the same in the file given with `--config`.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RunArgs {
+    /// A policy file, or a directory of them: native policies or Falco rule files. Can be given several times.
+    #[arg(long = "policy", value_name = "PATH")]
+    pub policies: Vec<PathBuf>,
+
+    /// Leave out the built-in policies.
+    #[arg(long)]
+    pub no_default_policies: bool,
+
+    /// How alerts look [default: text on a terminal, else json].
+    #[arg(long, value_enum)]
+    pub output: Option<Output>,
+
+    /// Where alerts go: a file, or `-` for standard output. Can be given several times [default: -].
+    #[arg(long, value_name = "PATH")]
+    pub alerts: Vec<PathBuf>,
+
+    /// A YAML file with settings.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Serve Prometheus metrics, /healthz and /readyz on this address, e.g. 127.0.0.1:9464.
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<std::net::SocketAddr>,
+
+    /// Name of this node in alerts [default: the host's name].
+    #[arg(long, value_name = "NAME")]
+    pub hostname: Option<String>,
+
+    /// Size of the ring for process state; a power of two, e.g. 2MiB.
+    #[arg(long, value_name = "SIZE", value_parser = crate::config::parse_ring_size)]
+    pub state_ring: Option<u32>,
+
+    /// Size of the ring for events; a power of two, e.g. 4MiB.
+    #[arg(long, value_name = "SIZE", value_parser = crate::config::parse_ring_size)]
+    pub events_ring: Option<u32>,
+
+    /// Stop at the first rule that matches an event, in file order, as Falco does, instead of firing all.
+    #[arg(long, value_enum, value_name = "MODE")]
+    pub rule_matching: Option<RuleMatching>,
+
+    /// How much to log on stderr: error, warn, info, debug, trace.
+    #[arg(long, value_name = "LEVEL")]
+    pub log: Option<String>,
+}
+
+/// How alerts look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Output {
+    /// One line for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+    /// One OCSF Detection Finding (class 2004) a line.
+    Ocsf,
+}
+
+/// Which of several matching rules fire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RuleMatching {
+    /// Every rule that matches.
+    #[default]
+    All,
+    /// The first in file order.
+    First,
+}

@@ -1,0 +1,199 @@
+//! Settings: the defaults, under the file, under the command line.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use crate::cli::{Output, RuleMatching, RunArgs};
+
+/// Why settings could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("{path}: {error}")]
+    Read {
+        /// The file.
+        path: String,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("{path}: {message}")]
+    Parse {
+        /// The file.
+        path: String,
+        /// Where and why.
+        message: String,
+    },
+}
+
+/// The file given with `--config`. Keys are those of the command line, in camel case.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+struct File {
+    policies: Vec<PathBuf>,
+    default_policies: Option<bool>,
+    output: Option<Output>,
+    alerts: Vec<PathBuf>,
+    metrics: Option<SocketAddr>,
+    hostname: Option<String>,
+    state_ring: Option<Size>,
+    events_ring: Option<Size>,
+    rule_matching: Option<RuleMatching>,
+    max_processes: Option<usize>,
+    max_cgroups: Option<usize>,
+    log: Option<String>,
+}
+
+/// A ring's size as written in the file.
+#[derive(Clone, Copy, Debug, serde::Deserialize)]
+#[serde(try_from = "String")]
+struct Size(u32);
+
+impl TryFrom<String> for Size {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        parse_ring_size(&text).map(Self)
+    }
+}
+
+/// All settings of a run.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Policy files and directories.
+    pub policies: Vec<PathBuf>,
+    /// Whether the built-in policies are loaded.
+    pub default_policies: bool,
+    /// How alerts look; `None`: as befits where they go.
+    pub output: Option<Output>,
+    /// Where alerts go; `-` is standard output.
+    pub alerts: Vec<PathBuf>,
+    /// Where metrics are served.
+    pub metrics: Option<SocketAddr>,
+    /// Name of the node.
+    pub hostname: String,
+    /// Bytes of the state ring.
+    pub state_ring: u32,
+    /// Bytes of the event ring.
+    pub events_ring: u32,
+    /// Which of several matching rules fire.
+    pub rule_matching: RuleMatching,
+    /// Most processes in the table.
+    pub max_processes: usize,
+    /// Most control groups in the table and in the kernel's filter.
+    pub max_cgroups: usize,
+    /// Log level.
+    pub log: String,
+}
+
+impl Config {
+    /// Puts the settings together.
+    ///
+    /// # Errors
+    /// The file cannot be read or is not valid.
+    pub fn load(args: RunArgs) -> Result<Self, ConfigError> {
+        let file = match &args.config {
+            None => File::default(),
+            Some(path) => {
+                let name = path.display().to_string();
+                let text = std::fs::read_to_string(path)
+                    .map_err(|error| ConfigError::Read { path: name.clone(), error })?;
+                serde_saphyr::from_str(&text)
+                    .map_err(|error| ConfigError::Parse { path: name, message: error.to_string() })?
+            }
+        };
+        let mut policies = file.policies;
+        policies.extend(args.policies);
+        let alerts = if args.alerts.is_empty() { file.alerts } else { args.alerts };
+        Ok(Self {
+            policies,
+            default_policies: !args.no_default_policies && file.default_policies.unwrap_or(true),
+            output: args.output.or(file.output),
+            alerts: if alerts.is_empty() { vec![PathBuf::from("-")] } else { alerts },
+            metrics: args.metrics.or(file.metrics),
+            hostname: args.hostname.or(file.hostname).unwrap_or_else(host_name),
+            state_ring: args.state_ring.or(file.state_ring.map(|s| s.0)).unwrap_or(2 << 20),
+            events_ring: args.events_ring.or(file.events_ring.map(|s| s.0)).unwrap_or(4 << 20),
+            rule_matching: args.rule_matching.or(file.rule_matching).unwrap_or_default(),
+            max_processes: file.max_processes.unwrap_or(65_536),
+            max_cgroups: file.max_cgroups.unwrap_or(16_384),
+            log: args.log.or(file.log).unwrap_or_else(|| "info".into()),
+        })
+    }
+}
+
+fn host_name() -> String {
+    nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| "localhost".into())
+}
+
+/// Reads a ring's size: bytes, or with `KiB` or `MiB`; a power of two from a page to 1 GiB, as the kernel wants it.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub fn parse_ring_size(text: &str) -> Result<u32, String> {
+    let text = text.trim();
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let shift = match unit.trim() {
+        "" | "B" => 0,
+        "K" | "KiB" | "Ki" => 10,
+        "M" | "MiB" | "Mi" => 20,
+        other => return Err(format!("unknown unit `{other}`: use KiB or MiB")),
+    };
+    let number: u64 = digits.parse().map_err(|_| format!("`{text}` is not a size such as 4MiB"))?;
+    let bytes = number.saturating_mul(1 << shift);
+    if !(4096..=1 << 30).contains(&bytes) || !bytes.is_power_of_two() {
+        return Err(format!("a ring is a power of two between 4KiB and 1024MiB, not {text}"));
+    }
+    Ok(bytes as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ring_sizes() {
+        assert_eq!(parse_ring_size("4096"), Ok(4096));
+        assert_eq!(parse_ring_size("4 KiB"), Ok(4096));
+        assert_eq!(parse_ring_size("8MiB"), Ok(8 << 20));
+        for bad in ["", "x", "4095", "3MiB", "2GiB", "1KiB", "99999999999999999999", "99999999999M"] {
+            assert!(parse_ring_size(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_command_line_wins_over_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("agent.yaml");
+        std::fs::write(
+            &path,
+            "policies: [/a]\noutput: json\nhostname: n1\neventsRing: 1MiB\ndefaultPolicies: false\n",
+        )
+        .unwrap();
+        let args = RunArgs {
+            config: Some(path),
+            hostname: Some("n2".into()),
+            policies: vec!["/b".into()],
+            ..RunArgs::default()
+        };
+        let config = Config::load(args).unwrap();
+        assert_eq!(config.hostname, "n2");
+        assert_eq!(config.output, Some(Output::Json));
+        assert_eq!(config.events_ring, 1 << 20);
+        assert_eq!(config.policies, [PathBuf::from("/a"), PathBuf::from("/b")]);
+        assert!(!config.default_policies);
+    }
+
+    #[test]
+    fn an_unknown_setting_is_named_with_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("agent.yaml");
+        std::fs::write(&path, "hostname: n1\nouptut: json\n").unwrap();
+        let error =
+            Config::load(RunArgs { config: Some(path), ..RunArgs::default() }).unwrap_err().to_string();
+        assert!(error.contains("ouptut") && error.contains("agent.yaml"), "{error}");
+        assert!(error.contains('2'), "names the line: {error}");
+    }
+}

@@ -1,0 +1,39 @@
+//! The agent's binary: the command line, and exit codes.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use vedette_agent::{
+    cli::{Cli, Command},
+    run::{self, RunError},
+};
+
+/// Something is wrong with what was given: a policy, a setting, this host.
+const BAD_INPUT: u8 = 1;
+/// The command line is not valid (`EX_USAGE` of `<sysexits.h>`).
+const USAGE: u8 = 64;
+/// Something is wrong with us (`EX_SOFTWARE`).
+const INTERNAL: u8 = 70;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are errors to clap, and go to stdout; nothing to be done if that is closed.
+            let _ = error.print();
+            return if error.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS };
+        }
+    };
+    let Command::Run(args) = cli.command;
+    match run::run(*args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(RunError::Input(text)) => {
+            eprintln!("{}", text.trim_end());
+            BAD_INPUT.into()
+        }
+        Err(RunError::Internal(text)) => {
+            eprintln!("vedette-agent: internal error: {text}");
+            INTERNAL.into()
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Prometheus metrics and health, over HTTP on an address of the operator's choice.
+
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
+
+use http_body_util::Full;
+use hyper::{Request, Response, StatusCode, body::Bytes, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, text::encode},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
+    registry::Registry,
+};
+use tokio::net::TcpListener;
+use vedette_abi::Kind;
+
+use crate::{sensor::Counters, stats::Stats};
+
+/// What is served.
+pub struct Exposed {
+    /// The user side's counters.
+    pub stats: Arc<Stats>,
+    /// Reads the kernel's books; `None` while they cannot be read.
+    pub counters: Box<dyn Fn() -> Option<Counters> + Send + Sync>,
+    /// By sink: written, dropped.
+    pub sinks: Box<dyn Fn() -> Vec<SinkCount> + Send + Sync>,
+    /// Programs attached, programs unavailable.
+    pub programs: Box<dyn Fn() -> (usize, usize) + Send + Sync>,
+    /// Rules loaded.
+    pub rules: Box<dyn Fn() -> usize + Send + Sync>,
+    /// Whether everything is attached.
+    pub ready: AtomicBool,
+}
+
+/// What a sink did.
+pub struct SinkCount {
+    /// Its name.
+    pub name: String,
+    /// Alerts written.
+    pub written: u64,
+    /// Alerts dropped.
+    pub dropped: u64,
+}
+
+impl Exposed {
+    /// The metrics in the OpenMetrics text format.
+    ///
+    /// # Errors
+    /// None in practice: writing to a string does not fail.
+    pub fn text(self: &Arc<Self>) -> Result<String, std::fmt::Error> {
+        let mut registry = Registry::with_prefix("vedette");
+        registry.register_collector(Box::new(Snapshot(Arc::clone(self))));
+        let mut out = String::new();
+        encode(&mut out, &registry)?;
+        Ok(out)
+    }
+
+    fn answer(self: &Arc<Self>, path: &str) -> Response<Full<Bytes>> {
+        let (status, body) = match path {
+            "/metrics" => match self.text() {
+                Ok(text) => (StatusCode::OK, text),
+                Err(_) => {
+                    (StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written\n".to_owned())
+                }
+            },
+            "/healthz" => (StatusCode::OK, "ok\n".to_owned()),
+            "/readyz" if self.ready.load(Relaxed) => (StatusCode::OK, "ready\n".to_owned()),
+            "/readyz" => (StatusCode::SERVICE_UNAVAILABLE, "starting\n".to_owned()),
+            _ => (StatusCode::NOT_FOUND, "there are /metrics, /healthz and /readyz\n".to_owned()),
+        };
+        let mut response = Response::new(Full::new(Bytes::from(body)));
+        *response.status_mut() = status;
+        response.headers_mut().insert(
+            hyper::header::CONTENT_TYPE,
+            hyper::header::HeaderValue::from_static(
+                "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            ),
+        );
+        response
+    }
+}
+
+/// Reads everything at the moment it is asked, so that one answer is about one moment.
+struct Snapshot(Arc<Exposed>);
+
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Snapshot")
+    }
+}
+
+/// One family while it is written.
+struct Family<'a, 'e> {
+    encoder: &'a mut DescriptorEncoder<'e>,
+    name: &'static str,
+    help: &'static str,
+    kind: MetricType,
+}
+
+impl Family<'_, '_> {
+    fn rows<L: EncodeLabelSet>(self, rows: impl IntoIterator<Item = (L, u64)>) -> std::fmt::Result {
+        let mut family = self.encoder.encode_descriptor(self.name, self.help, None, self.kind)?;
+        for (labels, value) in rows {
+            let row = family.encode_family(&labels)?;
+            match self.kind {
+                MetricType::Gauge => ConstGauge::new(value as i64).encode(row)?,
+                _ => ConstCounter::new(value).encode(row)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn one(self, value: u64) -> std::fmt::Result {
+        let family = self.encoder.encode_descriptor(self.name, self.help, None, self.kind)?;
+        match self.kind {
+            MetricType::Gauge => ConstGauge::new(value as i64).encode(family),
+            _ => ConstCounter::new(value).encode(family),
+        }
+    }
+}
+
+fn counter<'a, 'e>(
+    encoder: &'a mut DescriptorEncoder<'e>,
+    name: &'static str,
+    help: &'static str,
+) -> Family<'a, 'e> {
+    Family { encoder, name, help, kind: MetricType::Counter }
+}
+
+fn gauge<'a, 'e>(
+    encoder: &'a mut DescriptorEncoder<'e>,
+    name: &'static str,
+    help: &'static str,
+) -> Family<'a, 'e> {
+    Family { encoder, name, help, kind: MetricType::Gauge }
+}
+
+fn by_kind(value: impl Fn(Kind) -> u64) -> impl Iterator<Item = ([(&'static str, &'static str); 1], u64)> {
+    Kind::ALL.iter().map(move |kind| ([("kind", kind.name())], value(*kind)))
+}
+
+impl Collector for Snapshot {
+    #[rustfmt::skip] // one metric a line reads as the table it is
+    fn encode(&self, mut e: DescriptorEncoder<'_>) -> std::fmt::Result {
+        let e = &mut e;
+        let stats = &self.0.stats;
+        if let Some(counters) = (self.0.counters)() {
+            counter(e, "events_produced", "Events that passed the filter in the kernel: delivered, dropped or in flight")
+                .rows(by_kind(|k| counters.of(k).produced))?;
+            counter(e, "events_filtered", "Events that no loaded policy wants, dropped in the kernel")
+                .rows(by_kind(|k| counters.of(k).filtered))?;
+            let dropped = Kind::ALL.iter().flat_map(|kind| {
+                let count = counters.of(*kind);
+                [("ring", count.ring_full), ("probe", count.errors)]
+                    .map(|(stage, n)| ([("kind", kind.name()), ("stage", stage)], n))
+            });
+            counter(e, "events_dropped", "Events lost, by the stage that lost them").rows(dropped)?;
+            counter(e, "probe_missed_runs", "Runs that the kernel skipped because the program was running on that CPU already")
+                .one(counters.missed_runs)?;
+        }
+        counter(e, "events_delivered", "Records that reached the engine").rows(by_kind(|k| stats.delivered(k)))?;
+        counter(e, "events_undecodable", "Records that the decoder refused").one(stats.undecodable.load(Relaxed))?;
+        counter(e, "gaps", "Gaps that the kernel reported").one(stats.gaps.load(Relaxed))?;
+        counter(e, "gap_records", "Records that gaps reported as lost").one(stats.gap_lost.load(Relaxed))?;
+        counter(e, "rule_matches", "Matches of rules").one(stats.matches.load(Relaxed))?;
+        counter(e, "alerts", "Alerts handed to the sinks").one(stats.alerts.load(Relaxed))?;
+        gauge(e, "processes", "Processes in the table, ended ones that are still referred to included").one(stats.processes.load(Relaxed))?;
+        counter(e, "processes_evicted", "Processes evicted because the table was full").one(stats.evicted.load(Relaxed))?;
+        counter(e, "processes_unknown", "Events of processes that were not known").one(stats.unknown_processes.load(Relaxed))?;
+        counter(e, "processes_healed", "Processes read from /proc after a loss").one(stats.healed.load(Relaxed))?;
+        gauge(e, "cgroups", "Control groups in the table").one(stats.cgroups.load(Relaxed))?;
+        counter(e, "policy_reloads", "Policy reloads that succeeded").one(stats.reloads.load(Relaxed))?;
+        counter(e, "policy_reload_failures", "Policy reloads that failed; the old policies stayed").one(stats.reload_failures.load(Relaxed))?;
+        counter(e, "engine_busy_nanoseconds", "Time the engine worked").one(stats.busy_ns.load(Relaxed))?;
+        gauge(e, "rules", "Rules loaded").one((self.0.rules)() as u64)?;
+        let (attached, unavailable) = (self.0.programs)();
+        gauge(e, "programs_attached", "BPF programs that run").one(attached as u64)?;
+        gauge(e, "programs_unavailable", "BPF programs that this kernel does not take").one(unavailable as u64)?;
+        let sinks = (self.0.sinks)();
+        counter(e, "sink_written", "Alerts written, by sink").rows(sinks.iter().map(|s| ([("sink", s.name.as_str())], s.written)))?;
+        counter(e, "sink_dropped", "Alerts that a sink could not take").rows(sinks.iter().map(|s| ([("sink", s.name.as_str())], s.dropped)))?;
+        Ok(())
+    }
+}
+
+/// Connections served at once; more wait in the listener's queue.
+const CONNECTIONS: usize = 16;
+
+/// Longest time for one connection.
+const CONNECTION_TIME: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Opens the address.
+///
+/// # Errors
+/// It is taken or not ours.
+pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}
+
+/// Serves until the task is dropped.
+pub async fn serve(listener: TcpListener, exposed: Arc<Exposed>) {
+    let slots = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection to the metrics address could not be accepted");
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let exposed = Arc::clone(&exposed);
+        tokio::spawn(async move {
+            let service = service_fn(move |request: Request<hyper::body::Incoming>| {
+                let response = exposed.answer(request.uri().path());
+                async move { Ok::<_, Infallible>(response) }
+            });
+            let connection =
+                http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
+            // A client that goes away or dawdles is its own affair.
+            let _ = tokio::time::timeout(CONNECTION_TIME, connection).await;
+            drop(slot);
+        });
+    }
+}

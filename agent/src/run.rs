@@ -1,0 +1,206 @@
+//! `vedette-agent run`: putting the parts together, and taking them apart in the right order.
+
+mod degraded;
+mod host;
+mod reload;
+mod report;
+mod start;
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::Notify,
+};
+
+use crate::{
+    cli::RunArgs,
+    config::Config,
+    engine::Running,
+    metrics::{self, Exposed, SinkCount},
+    policies::{Origin, Watch},
+    pump::Pump,
+    sensor::Sensor,
+    sink::Sinks,
+    stats::Stats,
+};
+
+/// How long the sinks may take to write out what they hold at the end.
+const FLUSH: Duration = Duration::from_millis(1500);
+
+/// How often the running parts are looked at.
+const CHECK: Duration = Duration::from_secs(1);
+
+/// Why a run ended badly.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Something that was given is not as it must be. The text is for the person who gave it.
+    #[error("{0}")]
+    Input(String),
+    /// A part of the agent failed.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl RunError {
+    fn input(error: impl std::fmt::Display) -> Self {
+        Self::Input(format!("vedette-agent: {error}"))
+    }
+
+    fn internal(error: impl std::fmt::Display) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+/// The sensor, shared by who attaches, who reloads and who reads the books. Locked for moments only.
+pub type SharedSensor = Arc<Mutex<Sensor>>;
+
+/// Locks the sensor. A panic elsewhere does not make the tables wrong.
+fn lock(sensor: &Mutex<Sensor>) -> std::sync::MutexGuard<'_, Sensor> {
+    sensor.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Everything that runs.
+struct Parts {
+    sensor: SharedSensor,
+    pump: Pump,
+    engine: Running,
+    sinks: Arc<Sinks>,
+    stats: Arc<Stats>,
+    origin: Origin,
+    rules: Arc<AtomicUsize>,
+    /// The reader of standard output has gone.
+    closed: Arc<Notify>,
+}
+
+/// Runs until asked to stop.
+///
+/// # Errors
+/// What was given is not usable, or a part failed.
+pub fn run(args: RunArgs) -> Result<(), RunError> {
+    let config = Config::load(args).map_err(RunError::input)?;
+    report::start_logging(&config.log);
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::internal)?;
+    runtime.block_on(async {
+        // Before anything is started, so that an early Ctrl-C ends the start in order, too.
+        let mut signals = Signals::new().map_err(RunError::internal)?;
+        let parts = start::start(&config)?;
+        let result = serve(&config, &parts, &mut signals).await;
+        let balanced = stop(parts);
+        result.and(balanced)
+    })
+}
+
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+async fn serve(config: &Config, parts: &Parts, signals: &mut Signals) -> Result<(), RunError> {
+    let exposed = Arc::new(exposed(parts));
+    if let Some(address) = config.metrics {
+        let listener = metrics::bind(address)
+            .await
+            .map_err(|error| RunError::input(format_args!("cannot serve metrics on {address}: {error}")))?;
+        tokio::spawn(metrics::serve(listener, Arc::clone(&exposed)));
+    }
+    let mut watch = match Watch::new(&parts.origin.paths) {
+        Ok(watch) => Some(watch),
+        Err(error) => {
+            tracing::warn!(%error, "policy files are not watched; SIGHUP reads them again");
+            None
+        }
+    };
+    report::ready(parts);
+    exposed.ready.store(true, Relaxed);
+    let mut check = tokio::time::interval(CHECK);
+    loop {
+        tokio::select! {
+            _ = signals.interrupt.recv() => return Ok(()),
+            _ = signals.terminate.recv() => return Ok(()),
+            () = parts.closed.notified() => {
+                tracing::info!("nobody reads the alerts any more");
+                return Ok(());
+            }
+            _ = signals.hangup.recv() => {
+                parts.sinks.reopen();
+                reload::reload(parts);
+            }
+            change = changed(watch.as_mut()) => match change {
+                Ok(_) => reload::reload(parts),
+                Err(error) => {
+                    tracing::warn!(%error, "policy files are not watched any more; SIGHUP reads them again");
+                    watch = None;
+                }
+            },
+            _ = check.tick() => {
+                if parts.engine.has_ended() {
+                    return Err(RunError::Internal("the engine thread has ended".into()));
+                }
+                if parts.pump.has_ended() {
+                    return Err(RunError::Internal("the pump thread has ended".into()));
+                }
+            }
+        }
+    }
+}
+
+/// Waits for a change; for ever where nothing is watched.
+async fn changed(watch: Option<&mut Watch>) -> std::io::Result<crate::policies::Change> {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Stops in the order of the data: programs, rings, engine, sinks. Nothing that is in the rings is lost.
+fn stop(parts: Parts) -> Result<(), RunError> {
+    lock(&parts.sensor).detach_all();
+    parts.pump.finish();
+    let engine = parts.engine.join();
+    let pump = parts.pump.join();
+    let sinks = parts.sinks.shutdown(FLUSH);
+    report::stopped(&parts.sensor, &parts.stats, &sinks);
+    if !engine {
+        return Err(RunError::Internal("the engine thread panicked".into()));
+    }
+    pump.map_err(RunError::internal)
+}
+
+fn exposed(parts: &Parts) -> Exposed {
+    let (counters, programs) = (Arc::clone(&parts.sensor), Arc::clone(&parts.sensor));
+    let (sinks, rules) = (Arc::clone(&parts.sinks), Arc::clone(&parts.rules));
+    Exposed {
+        stats: Arc::clone(&parts.stats),
+        counters: Box::new(move || lock(&counters).counters().ok()),
+        programs: Box::new(move || report::program_counts(&lock(&programs))),
+        sinks: Box::new(move || {
+            let count = |s: crate::sink::SinkStats| SinkCount {
+                name: s.name,
+                written: s.written,
+                dropped: s.dropped,
+            };
+            sinks.stats().into_iter().map(count).collect()
+        }),
+        rules: Box::new(move || rules.load(Relaxed)),
+        ready: false.into(),
+    }
+}

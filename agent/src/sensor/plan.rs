@@ -1,0 +1,138 @@
+//! From what the loaded policies need to what the kernel is told.
+
+use std::collections::BTreeSet;
+
+use vedette_abi::{Call, EVERY_SCOPE, Filter, KINDS, Kind, filter_flags};
+
+/// What to trace, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// System calls to trace.
+    pub calls: BTreeSet<Call>,
+    /// By kind: the scopes in which it is wanted.
+    wanted: [u64; KINDS],
+    flags: u64,
+    /// Event types that the policies name and that no program reports.
+    pub unseen: BTreeSet<String>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self { calls: BTreeSet::new(), wanted: [0; KINDS], flags: 0, unseen: BTreeSet::new() }
+    }
+}
+
+impl Plan {
+    /// Asks for an event type by the name that policies use, in the given scopes.
+    pub fn want(&mut self, event_type: &str, scopes: u64) {
+        match Call::ALL.iter().find(|call| call.name() == event_type) {
+            Some(call) => {
+                self.calls.insert(*call);
+                self.wanted[call.kind() as usize] |= scopes;
+            }
+            None => {
+                self.unseen.insert(event_type.to_owned());
+            }
+        }
+    }
+
+    /// Asks for opens that fail.
+    pub fn want_failed_opens(&mut self) {
+        self.flags |= filter_flags::FAILED_OPENS;
+    }
+
+    /// Asks for the environment of new programs.
+    pub fn want_environment(&mut self) {
+        self.flags |= filter_flags::ENVIRONMENT;
+    }
+
+    /// Whether the environment of new programs is asked for.
+    pub fn wants_environment(&self) -> bool {
+        self.flags & filter_flags::ENVIRONMENT != 0
+    }
+
+    /// What either plan asks for.
+    pub fn union(&self, other: &Self) -> Self {
+        let mut both = self.clone();
+        both.calls.extend(&other.calls);
+        both.unseen.extend(other.unseen.iter().cloned());
+        both.flags |= other.flags;
+        for (mine, theirs) in both.wanted.iter_mut().zip(other.wanted) {
+            *mine |= theirs;
+        }
+        both
+    }
+
+    /// Whether any call that comes by `sys_exit` is wanted.
+    pub fn needs_syscalls(&self) -> bool {
+        self.calls.iter().any(|call| !call.rows().is_empty())
+    }
+
+    /// Whether events of this kind are wanted anywhere.
+    pub fn wants(&self, kind: Kind) -> bool {
+        self.wanted[kind as usize] != 0
+    }
+
+    /// The filter as the kernel reads it. State is never filtered.
+    pub fn filter(&self) -> Filter {
+        let mut wanted = self.wanted;
+        for kind in Kind::ALL.iter().filter(|k| k.is_state()) {
+            wanted[*kind as usize] = EVERY_SCOPE;
+        }
+        Filter { wanted, flags: self.flags }
+    }
+
+    /// The dispatch table: row → entry (native call in the low byte, compat call in the high byte).
+    pub fn dispatch(&self) -> Vec<(u32, u16)> {
+        let mut rows = std::collections::BTreeMap::new();
+        for call in &self.calls {
+            for row in call.rows() {
+                let (row, shift) = if *row >= vedette_abi::COMPAT_BASE {
+                    (row - vedette_abi::COMPAT_BASE, 8)
+                } else {
+                    (*row, 0)
+                };
+                *rows.entry(row).or_insert(0) |= u16::from(*call as u8) << shift;
+            }
+        }
+        rows.into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vedette_abi::{SCOPE_CONTAINER, SCOPE_HOST};
+
+    #[test]
+    fn rows_of_both_instruction_sets_share_an_entry() {
+        let mut plan = Plan::default();
+        for name in ["open", "creat", "openat", "connect", "execve"] {
+            plan.want(name, EVERY_SCOPE);
+        }
+        let rows: std::collections::BTreeMap<_, _> = plan.dispatch().into_iter().collect();
+        // 5 is fstat for 64-bit programs and open for 32-bit ones; it must not be both.
+        assert_eq!(rows.get(&5), Some(&(u16::from(Call::Open as u8) << 8)));
+        assert_eq!(rows.get(&2), Some(&u16::from(Call::Open as u8)));
+        assert_eq!(rows.get(&257), Some(&u16::from(Call::Openat as u8)));
+        assert_eq!(rows.len(), 8, "exec comes by its own tracepoint: {rows:?}");
+    }
+
+    #[test]
+    fn scopes_add_up_and_state_is_always_wanted() {
+        let mut plan = Plan::default();
+        plan.want("openat", SCOPE_CONTAINER);
+        assert_eq!(plan.filter().wanted[Kind::FileOpen as usize], SCOPE_CONTAINER);
+        plan.want("open", SCOPE_HOST);
+        assert_eq!(plan.filter().wanted[Kind::FileOpen as usize], SCOPE_CONTAINER | SCOPE_HOST);
+        assert_eq!(plan.filter().wanted[Kind::NetConnect as usize], 0);
+        assert_eq!(plan.filter().wanted[Kind::ProcessExit as usize], EVERY_SCOPE);
+    }
+
+    #[test]
+    fn what_no_program_reports_is_named() {
+        let mut plan = Plan::default();
+        plan.want("ptrace", EVERY_SCOPE);
+        assert!(plan.unseen.contains("ptrace") && !plan.needs_syscalls());
+    }
+}

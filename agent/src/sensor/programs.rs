@@ -1,0 +1,124 @@
+//! The programs of the object: where each is hooked, and what is lost without it.
+
+use vedette_abi::Kind;
+
+/// How a program gets to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// A BTF-typed tracepoint, with the arguments that the program reads.
+    Tracepoint {
+        /// Name of the tracepoint.
+        name: &'static str,
+        /// Arguments that the program reads at least.
+        args: u32,
+    },
+    /// Called by the program hooked to `sys_exit`, for one kind of event.
+    SyscallExit(Kind),
+    /// A task iterator, run once at the start.
+    TaskIterator,
+}
+
+/// One program of the object.
+#[derive(Clone, Copy, Debug)]
+pub struct Program {
+    /// Its name in the object.
+    pub name: &'static str,
+    /// Where it is hooked.
+    pub hook: Hook,
+    /// What is lost without it.
+    pub without: &'static str,
+    /// Whether it runs whatever the policies say.
+    pub always: bool,
+}
+
+/// All programs. The order is the order of attachment: state first, events last.
+pub const PROGRAMS: &[Program] = &[
+    Program {
+        name: "process_fork",
+        hook: Hook::Tracepoint { name: "sched_process_fork", args: 2 },
+        without: "processes are known only from their exec on",
+        always: true,
+    },
+    Program {
+        name: "process_exec",
+        hook: Hook::Tracepoint { name: "sched_process_exec", args: 3 },
+        without: "no exec is seen, and no rule about one can match",
+        always: true,
+    },
+    Program {
+        name: "process_exit",
+        hook: Hook::Tracepoint { name: "sched_process_exit", args: 1 },
+        without: "ended processes stay in the process table until it is full",
+        always: true,
+    },
+    Program {
+        name: "cgroup_mkdir",
+        hook: Hook::Tracepoint { name: "cgroup_mkdir", args: 2 },
+        without: "containers that start later are known only after a rescan",
+        always: true,
+    },
+    Program {
+        name: "cgroup_rmdir",
+        hook: Hook::Tracepoint { name: "cgroup_rmdir", args: 2 },
+        without: "ended containers stay in the table until it is full",
+        always: true,
+    },
+    Program {
+        name: "file_open",
+        hook: Hook::SyscallExit(Kind::FileOpen),
+        without: "no open is seen, and no rule about one can match",
+        always: false,
+    },
+    Program {
+        name: "net_connect",
+        hook: Hook::SyscallExit(Kind::NetConnect),
+        without: "no connect is seen, and no rule about one can match",
+        always: false,
+    },
+    Program {
+        name: "sys_exit",
+        hook: Hook::Tracepoint { name: "sys_exit", args: 2 },
+        without: "no system call is seen but exec",
+        always: false,
+    },
+    Program {
+        name: "process_snapshot",
+        hook: Hook::TaskIterator,
+        without: "processes that were there before the agent are read from /proc, their start times to 10 ms",
+        always: true,
+    },
+];
+
+/// What became of a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProgramState {
+    /// In the kernel, not running because no loaded policy needs it.
+    Loaded,
+    /// Running.
+    Attached,
+    /// Not available; the sentence says why.
+    Unavailable(String),
+}
+
+/// A program and what became of it.
+#[derive(Clone, Debug)]
+pub struct ProgramStatus {
+    /// The program.
+    pub program: &'static Program,
+    /// What became of it.
+    pub state: ProgramState,
+    /// Instructions that the verifier walked (a measure of complexity), where the kernel tells.
+    pub verified_instructions: Option<u32>,
+}
+
+impl ProgramStatus {
+    /// One sentence for a person, where something is missing.
+    pub fn degradation(&self) -> Option<String> {
+        match &self.state {
+            ProgramState::Unavailable(why) => {
+                Some(format!("{}: {} ({why})", self.program.name, self.program.without))
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! The records: a header, a fixed body, then byte strings whose lengths the body names.
+
+use crate::record_struct;
+
+/// Longest path that is carried, in bytes (the kernel's `PATH_MAX`).
+pub const PATH_CAP: usize = 4096;
+/// Most bytes of an argument vector that are carried; what is cut is marked.
+pub const ARGV_CAP: usize = 8192;
+/// Most bytes of an environment that are carried; what is cut is marked.
+pub const ENV_CAP: usize = 4096;
+/// Length of a task's name, terminator included (the kernel's `TASK_COMM_LEN`).
+pub const COMM_LEN: usize = 16;
+/// Bytes of the largest record.
+pub const RECORD_CAP: usize = 0x8000;
+
+record_struct! {
+    /// What every record begins with. Times are `CLOCK_BOOTTIME` nanoseconds.
+    pub struct Header: 56 {
+        /// Bytes of the whole record, this header included.
+        pub len: u32,
+        /// A [`crate::Kind`].
+        pub kind: u16,
+        /// [`crate::ABI_VERSION`].
+        pub version: u8,
+        /// A [`crate::Call`], or 0.
+        pub call: u8,
+        /// Sequence number of this CPU and ring, from 1, without holes: a lost record takes its number along.
+        pub seq: u64,
+        /// When it happened.
+        pub time: u64,
+        /// The control group of the task (see the agent's choice of hierarchy).
+        pub cgroup: u64,
+        /// When the task's thread group leader started.
+        pub start: u64,
+        /// Process id, as the initial pid namespace numbers it.
+        pub tgid: u32,
+        /// Thread id, as the initial pid namespace numbers it.
+        pub tid: u32,
+        /// CPU that made the record.
+        pub cpu: u16,
+        /// [`header_flags`].
+        pub flags: u16,
+        /// Zero.
+        pub pad: u32,
+    }
+
+    /// What the kernel holds about a process, the same in every record that carries it.
+    pub struct TaskFacts: 224 {
+        /// Start of the thread group leader: with `tgid` it names the process.
+        pub start: u64,
+        /// The same for the parent (`real_parent`).
+        pub parent_start: u64,
+        /// Control group.
+        pub cgroup: u64,
+        /// `CapInh`, as a bit set of `CAP_*` numbers.
+        pub cap_inheritable: u64,
+        /// `CapPrm`.
+        pub cap_permitted: u64,
+        /// `CapEff`.
+        pub cap_effective: u64,
+        /// `CapBnd`.
+        pub cap_bounding: u64,
+        /// `CapAmb`.
+        pub cap_ambient: u64,
+        /// Process id in the initial pid namespace.
+        pub tgid: u32,
+        /// Parent's process id in the initial pid namespace.
+        pub parent_tgid: u32,
+        /// Real user id, as the initial user namespace numbers it; so are the following ids.
+        pub uid: u32,
+        /// Real group id.
+        pub gid: u32,
+        /// Effective user id.
+        pub euid: u32,
+        /// Effective group id.
+        pub egid: u32,
+        /// Saved user id.
+        pub suid: u32,
+        /// Saved group id.
+        pub sgid: u32,
+        /// User id for file access.
+        pub fsuid: u32,
+        /// Group id for file access.
+        pub fsgid: u32,
+        /// Login user id of the audit system, `u32::MAX` where unset.
+        pub loginuid: u32,
+        /// Session number of the audit system, `u32::MAX` where unset.
+        pub audit_session: u32,
+        /// Session id (initial pid namespace).
+        pub sid: u32,
+        /// Process group id (initial pid namespace).
+        pub pgid: u32,
+        /// Process id in its own pid namespace.
+        pub vpid: u32,
+        /// Session id in its own pid namespace.
+        pub vsid: u32,
+        /// Process group id in its own pid namespace.
+        pub vpgid: u32,
+        /// Controlling terminal as `major << 20 | minor`, 0 for none.
+        pub tty: u32,
+        /// Inode number of the mount namespace; so are the following.
+        pub ns_mnt: u32,
+        /// Pid namespace (of the process, not for its children).
+        pub ns_pid: u32,
+        /// Network namespace.
+        pub ns_net: u32,
+        /// User namespace.
+        pub ns_user: u32,
+        /// UTS namespace.
+        pub ns_uts: u32,
+        /// IPC namespace.
+        pub ns_ipc: u32,
+        /// Control group namespace.
+        pub ns_cgroup: u32,
+        /// Time namespace, 0 where the kernel has none.
+        pub ns_time: u32,
+        /// [`task_flags`].
+        pub flags: u32,
+        /// Threads in the process.
+        pub threads: u32,
+        /// Name of the task, padded with zeros.
+        pub comm: [u8; 16],
+        /// Parent's task name, padded with zeros.
+        pub parent_comm: [u8; 16],
+        /// Level of its pid namespace, 0 for the initial one.
+        pub pid_level: u32,
+        /// Zero.
+        pub pad: u32,
+        /// Zero; room for later facts.
+        pub spare: [u64; 1],
+    }
+
+    /// What the kernel holds about a file.
+    pub struct InodeFacts: 72 {
+        /// Inode number.
+        pub ino: u64,
+        /// Change time, seconds of `CLOCK_REALTIME`.
+        pub ctime_sec: i64,
+        /// Modification time, seconds of `CLOCK_REALTIME`.
+        pub mtime_sec: i64,
+        /// Magic number of the file system (`statfs(2)`).
+        pub magic: u64,
+        /// Nanoseconds of the change time.
+        pub ctime_nsec: u32,
+        /// Nanoseconds of the modification time.
+        pub mtime_nsec: u32,
+        /// Device of the file system as `major << 20 | minor`.
+        pub dev: u32,
+        /// Owner (initial user namespace).
+        pub uid: u32,
+        /// Group (initial user namespace).
+        pub gid: u32,
+        /// Number of links.
+        pub nlink: u32,
+        /// Type and permissions (`st_mode`).
+        pub mode: u32,
+        /// [`path_flags`] of the path that goes with it.
+        pub path_flags: u32,
+        /// Device number of a device node, else 0.
+        pub rdev: u32,
+        /// Zero.
+        pub pad: u32,
+    }
+
+    /// Body of [`crate::Kind::ProcessFork`] and [`crate::Kind::ProcessSnapshot`].
+    pub struct ProcessFork: 224 {
+        /// The new process.
+        pub task: TaskFacts,
+    }
+
+    /// Body of [`crate::Kind::ProcessExec`]. Strings: exe path, file name as passed, working directory, argv, environment.
+    pub struct ProcessExec: 336 {
+        /// The process, after the exec.
+        pub task: TaskFacts,
+        /// The executable.
+        pub exe: InodeFacts,
+        /// Bytes of the argument vector as the kernel holds it (terminators included); more than `argv_len` when cut.
+        pub argv_total: u32,
+        /// Bytes of the environment as the kernel holds it.
+        pub env_total: u32,
+        /// Number of arguments.
+        pub argc: u32,
+        /// Number of environment strings.
+        pub envc: u32,
+        /// Thread that called exec, before it became the leader.
+        pub old_tid: u32,
+        /// [`path_flags`] of the working directory.
+        pub cwd_flags: u32,
+        /// Bytes of the executable's path.
+        pub exe_len: u16,
+        /// Bytes of the file name as passed to exec.
+        pub filename_len: u16,
+        /// Bytes of the working directory.
+        pub cwd_len: u16,
+        /// Bytes of argv: strings, each ended by a zero byte.
+        pub argv_len: u16,
+        /// Bytes of the environment, likewise.
+        pub env_len: u16,
+        /// Zero.
+        pub pad: [u16; 3],
+    }
+
+    /// Body of [`crate::Kind::ProcessExit`].
+    pub struct ProcessExit: 8 {
+        /// As `wait(2)` reports it: exit status in the second byte, signal in the low seven bits, 0x80 for a core dump.
+        pub status: u32,
+        /// Zero.
+        pub pad: u32,
+    }
+
+    /// Body of [`crate::Kind::CgroupMkdir`] and [`crate::Kind::CgroupRmdir`]. String: path in its hierarchy.
+    pub struct CgroupDir: 16 {
+        /// Id of the control group.
+        pub id: u64,
+        /// Hierarchy number, 0 for cgroup v2.
+        pub hierarchy: u32,
+        /// Bytes of the path.
+        pub path_len: u16,
+        /// Zero.
+        pub pad: u16,
+    }
+
+    /// Body of [`crate::Kind::FileOpen`]. Strings: path, path as passed.
+    pub struct FileOpen: 112 {
+        /// The descriptor, or a negative error number.
+        pub ret: i64,
+        /// The file; all zero when the open failed.
+        pub inode: InodeFacts,
+        /// Flags as passed (`O_*`).
+        pub flags: u32,
+        /// Mode as passed.
+        pub mode: u32,
+        /// The kernel's `f_mode` of the opened file.
+        pub f_mode: u32,
+        /// Directory descriptor as passed (`AT_FDCWD` = -100).
+        pub dirfd: i32,
+        /// Bytes of the path as the kernel resolved it.
+        pub path_len: u16,
+        /// Bytes of the path as passed.
+        pub raw_len: u16,
+        /// `RESOLVE_*` of `openat2`, low half.
+        pub resolve: u32,
+        /// Bytes of the working directory, carried only when the open failed, so that its path can be made absolute.
+        pub cwd_len: u16,
+        /// Zero.
+        pub pad: [u16; 3],
+    }
+
+    /// Body of [`crate::Kind::NetConnect`]. String: path of a Unix socket (a leading zero byte: abstract).
+    pub struct NetConnect: 72 {
+        /// 0, or a negative error number.
+        pub ret: i64,
+        /// Local address; IPv4 in the first four bytes.
+        pub local: [u8; 16],
+        /// Remote address; IPv4 in the first four bytes.
+        pub remote: [u8; 16],
+        /// Local port, host byte order.
+        pub local_port: u16,
+        /// Remote port, host byte order.
+        pub remote_port: u16,
+        /// `AF_*` of the address connected to.
+        pub family: u16,
+        /// `SOCK_*`.
+        pub sock_type: u16,
+        /// `IPPROTO_*`.
+        pub protocol: u16,
+        /// Bytes of the Unix socket path.
+        pub path_len: u16,
+        /// `TCP_*` state after the call.
+        pub state: u16,
+        /// Zero.
+        pub pad: u16,
+        /// The descriptor.
+        pub fd: i32,
+        /// `AF_*` of the socket itself.
+        pub sock_family: u32,
+        /// Inode number of the socket.
+        pub ino: u64,
+    }
+
+    /// Body of [`crate::Kind::Gap`].
+    pub struct Gap: 168 {
+        /// First lost sequence number.
+        pub first_seq: u64,
+        /// Last lost sequence number.
+        pub last_seq: u64,
+        /// When the first was lost.
+        pub first_time: u64,
+        /// When the last was lost.
+        pub last_time: u64,
+        /// All that were lost, whatever their place in `losses`.
+        pub total: u32,
+        /// The ring that was full, a [`crate::Ring`].
+        pub ring: u32,
+            /// By kind and control group.
+        pub losses: [GapLoss; 8],
+    }
+
+    /// Losses of one kind in one control group.
+    pub struct GapLoss: 16 {
+        /// Control group, 0 in an unused row and in the last row when it gathers what found no place.
+        pub cgroup: u64,
+        /// Number of records; 0 in an unused row.
+        pub count: u32,
+        /// A [`crate::Kind`], or [`KIND_MIXED`] for what found no row of its own.
+        pub kind: u32,
+    }
+}
+
+/// In [`GapLoss::kind`]: several kinds and control groups that found no row of their own.
+pub const KIND_MIXED: u32 = u32::MAX;
+
+/// Bits of [`Header::flags`].
+pub mod header_flags {
+    /// A 32-bit compatibility call.
+    pub const COMPAT: u16 = 1;
+}
+
+/// Bits of [`TaskFacts::flags`].
+pub mod task_flags {
+    /// A kernel thread.
+    pub const KTHREAD: u32 = 1;
+    /// The exec raised privileges (`bprm->secureexec`).
+    pub const SECUREEXEC: u32 = 2;
+    /// The first process of its pid namespace.
+    pub const NS_INIT: u32 = 4;
+}
+
+/// Bits that tell how a path was found.
+pub mod path_flags {
+    /// Longer than what is carried: the beginning is missing.
+    pub const CUT: u32 = 1;
+    /// The file has been unlinked.
+    pub const DELETED: u32 = 2;
+    /// The walk did not end at the root of a mount namespace (a detached mount).
+    pub const UNREACHABLE: u32 = 4;
+    /// Not in a directory tree at all: a pipe, a socket, a memory file.
+    pub const PSEUDO: u32 = 8;
+    /// Passed by the caller and could not be read.
+    pub const UNREADABLE: u32 = 16;
+}

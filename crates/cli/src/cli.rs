@@ -1,0 +1,41 @@
+//! The command line.
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::{fields, policy};
+
+/// Write, check and test the policies of Vedette.
+///
+/// A policy is a YAML file: Falco rules as they are, or native policies (`kind: SecurityPolicy`), side by side.
+#[derive(Parser)]
+#[command(name = "vedette", version, disable_help_subcommand = true, after_help = AFTER_HELP)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  vedette policy check /etc/vedette/policies        is everything right in this directory?
+  vedette policy explain 'Shell in container' DIR   what does this rule come down to?
+  vedette policy test DIR                           run the tests beside the policies
+  vedette fields --search path                      which field has the path?
+
+Exit codes: 0 good, 1 the input is bad (findings on standard error), 64 wrong usage, 70 internal error.";
+
+/// The commands.
+#[derive(Subcommand)]
+pub enum Command {
+    Policy(policy::Args),
+    Fields(fields::Args),
+}
+
+/// The form of a command's results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs: one JSON value on standard output, and nothing else there.
+    Json,
+}

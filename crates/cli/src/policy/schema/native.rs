@@ -1,0 +1,202 @@
+//! The schema of native policies.
+
+use serde_json::{Value as Json, json};
+use vedette_policy::document::native::{API_VERSION, PolicyKind};
+
+/// The definitions for `SecurityPolicy` and `ClusterSecurityPolicy`.
+pub fn definitions() -> Json {
+    let kinds = [PolicyKind::SecurityPolicy, PolicyKind::ClusterSecurityPolicy].map(PolicyKind::as_str);
+    json!({
+        "policy": {
+            "type": "object",
+            "additionalProperties": false,
+            "required": ["apiVersion", "kind", "metadata", "spec"],
+            "properties": {
+                "apiVersion": {"const": API_VERSION},
+                "kind": {
+                    "enum": kinds,
+                    "description": "SecurityPolicy sees the pods of its own namespace; ClusterSecurityPolicy sees everything, the host included.",
+                },
+                "metadata": {
+                    "type": "object",
+                    "required": ["name"],
+                    "properties": {
+                        "name": {"type": "string", "minLength": 1, "description": "The name of the policy."},
+                        "namespace": {"type": "string", "description": "The namespace that a SecurityPolicy sees (default: default)."},
+                    },
+                },
+                "spec": {"$ref": "#/$defs/spec"},
+                "status": {"type": "object", "description": "Written by the controller."},
+            },
+            "if": {"properties": {"kind": {"const": PolicyKind::ClusterSecurityPolicy.as_str()}}},
+            "then": {"properties": {"metadata": {"properties": {"namespace": false}}}},
+            "else": {"properties": {"spec": {"properties": {"namespaceSelector": false}}}},
+        },
+        "spec": {
+            "type": "object",
+            "additionalProperties": false,
+            "properties": {
+                "description": {"type": "string", "description": "What the policy is for."},
+                "mode": {
+                    "enum": ["Enforce", "Audit", "Disabled"],
+                    "default": "Enforce",
+                    "description": "Enforce acts; Audit says in its alerts what it would have done; Disabled is off.",
+                },
+                "podSelector": {
+                    "$ref": "#/$defs/selector",
+                    "description": "Only pods with these labels. `{}` means every pod, but not the host.",
+                },
+                "namespaceSelector": {
+                    "$ref": "#/$defs/selector",
+                    "description": "Only pods in namespaces with these labels (ClusterSecurityPolicy only).",
+                },
+                "nodeSelector": {"$ref": "#/$defs/selector", "description": "Only on nodes with these labels."},
+                "containers": {
+                    "type": "array",
+                    "items": {"type": "string"},
+                    "description": "Only containers with these names.",
+                },
+                "lists": {
+                    "type": "array",
+                    "description": "Values with a name, used as in `proc.name in (NAME)`.",
+                    "items": {
+                        "type": "object",
+                        "additionalProperties": false,
+                        "required": ["name", "items"],
+                        "properties": {
+                            "name": {"type": "string", "minLength": 1},
+                            "items": {
+                                "description": "Values, or names of lists.",
+                                "anyOf": [{"type": "array", "items": {"$ref": "#/$defs/scalar"}}, {"type": "null"}],
+                            },
+                        },
+                    },
+                },
+                "macros": {
+                    "type": "array",
+                    "description": "Conditions with a name.",
+                    "items": {
+                        "type": "object",
+                        "additionalProperties": false,
+                        "required": ["name", "condition"],
+                        "properties": {
+                            "name": {"type": "string", "minLength": 1},
+                            "condition": {"$ref": "#/$defs/condition"},
+                        },
+                    },
+                },
+                "rules": {"type": "array", "items": {"$ref": "#/$defs/rule"}},
+            },
+        },
+        "rule": rule(),
+        "selector": {
+            "type": "object",
+            "additionalProperties": false,
+            "properties": {
+                "matchLabels": {
+                    "type": "object",
+                    "additionalProperties": {"$ref": "#/$defs/scalar"},
+                    "description": "Labels with the values they must have.",
+                },
+                "matchExpressions": {
+                    "type": "array",
+                    "items": {
+                        "type": "object",
+                        "additionalProperties": false,
+                        "required": ["key", "operator"],
+                        "properties": {
+                            "key": {"type": "string"},
+                            "operator": {"enum": ["In", "NotIn", "Exists", "DoesNotExist"]},
+                            "values": {"type": "array", "items": {"$ref": "#/$defs/scalar"}},
+                        },
+                    },
+                },
+            },
+        },
+        "duration": {
+            "type": "string",
+            "pattern": "^([0-9]+(ms|s|m|h|d))+$",
+            "description": "A length of time, such as 500ms, 60s, 2m or 1h30m.",
+            "examples": ["10s", "60s", "5m", "1h"],
+        },
+    })
+}
+
+fn rule() -> Json {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["name"],
+        "if": {"required": ["sequence"]},
+        "then": {"properties": {"condition": false, "threshold": false}},
+        "else": {"required": ["condition"]},
+        "properties": {
+            "name": {"type": "string", "minLength": 1, "description": "Its name, unique in the policy."},
+            "desc": {"type": "string", "description": "What it is for."},
+            "condition": {"$ref": "#/$defs/condition"},
+            "output": {"$ref": "#/$defs/output"},
+            "priority": {"$ref": "#/$defs/priority"},
+            "enabled": {"type": "boolean", "default": true, "description": "Whether it is on."},
+            "tags": {"$ref": "#/$defs/tags"},
+            "action": {
+                "enum": ["Alert", "Kill", "Deny"],
+                "default": "Alert",
+                "description": "What it does besides an alert: Kill ends the process; Deny refuses the operation, which the kernel must be able to decide alone.",
+            },
+            "exceptions": {"$ref": "#/$defs/exceptions"},
+            "sequence": {
+                "type": "object",
+                "description": "Several events, one after the other.",
+                "additionalProperties": false,
+                "required": ["within", "steps"],
+                "properties": {
+                    "by": by("What the events have in common."),
+                    "within": {"$ref": "#/$defs/duration"},
+                    "steps": {
+                        "type": "array",
+                        "minItems": 2,
+                        "maxItems": 16,
+                        "items": {
+                            "type": "object",
+                            "additionalProperties": false,
+                            "required": ["condition"],
+                            "properties": {
+                                "name": {"type": "string", "description": "Its name in the alert."},
+                                "condition": {"$ref": "#/$defs/condition"},
+                            },
+                        },
+                    },
+                },
+            },
+            "threshold": {
+                "type": "object",
+                "description": "So many events in so much time.",
+                "additionalProperties": false,
+                "required": ["count", "within"],
+                "properties": {
+                    "count": {"type": "integer", "minimum": 2, "maximum": 100_000, "description": "How many."},
+                    "distinct": {
+                        "$ref": "#/$defs/field",
+                        "description": "Count different values of this field instead of events.",
+                    },
+                    "by": by("What the events have in common."),
+                    "within": {"$ref": "#/$defs/duration"},
+                },
+            },
+            "throttle": {
+                "type": "object",
+                "description": "One alert at once, then one summary with a count for each interval.",
+                "additionalProperties": false,
+                "required": ["interval"],
+                "properties": {
+                    "by": by("The fields by which alerts count as the same."),
+                    "interval": {"$ref": "#/$defs/duration"},
+                },
+            },
+        },
+    })
+}
+
+fn by(description: &str) -> Json {
+    json!({"$ref": "#/$defs/fields", "description": description})
+}

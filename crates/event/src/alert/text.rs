@@ -1,0 +1,125 @@
+//! One line for a terminal.
+//!
+//! Paths and arguments come from whoever is being watched. A terminal obeys control characters, so none of them
+//! may reach it: not in the text, not in names, not in what an administrator put into a rule.
+
+use std::fmt::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+
+use super::{Alert, Priority, TakenAction};
+
+const DIM: Style = Style::new().dimmed();
+const BOLD: Style = Style::new().bold();
+
+/// Writes the line, without the line feed. With `color`, escape sequences of ours are in it, and no others ever.
+pub(super) fn write(alert: &Alert, color: bool, out: &mut impl Write) -> fmt::Result {
+    let paint = |style: Style| if color { style } else { Style::new() };
+    let dim = paint(DIM);
+    write!(out, "{dim}{}Z{dim:#} ", alert.time.time_of_day(3))?;
+    let style = paint(priority_style(alert.priority));
+    write!(out, "{style}{}{style:#} ", alert.priority)?;
+    let bold = paint(BOLD);
+    write!(out, "{bold}{}{bold:#}: {}", Escaped(&alert.rule), Escaped(alert.message()))?;
+    if let Some(done) = done(alert.action.taken) {
+        let style = paint(AnsiColor::Magenta.on_default().bold());
+        write!(out, " {style}[{done}]{style:#}")?;
+    }
+    if let Some(correlation) = &alert.correlation {
+        write!(out, " [{} of {} events]", correlation.kind.as_str(), correlation.count)?;
+    }
+    write!(out, " {dim}| {}", Escaped(&alert.process.display_name()))?;
+    for ancestor in &alert.process.ancestors {
+        write!(out, " ← {}", Escaped(&ancestor.display_name()))?;
+    }
+    if alert.process.ancestors_truncated {
+        out.write_str(" ← …")?;
+    }
+    if let Some(container) = &alert.container {
+        let id = container.id.get(..12).unwrap_or(&container.id);
+        match &container.name {
+            Some(name) => write!(out, " | container {} ({})", Escaped(name), Escaped(id))?,
+            None => write!(out, " | container {}", Escaped(id))?,
+        }
+    }
+    write!(out, "{dim:#}")?;
+    let lost: u64 = alert.gaps.iter().map(|g| g.count).sum();
+    if lost > 0 {
+        let style = paint(AnsiColor::Red.on_default());
+        let noun = if lost == 1 { "event" } else { "events" };
+        write!(out, " {style}[{lost} {noun} lost before this]{style:#}")?;
+    }
+    Ok(())
+}
+
+fn done(taken: TakenAction) -> Option<&'static str> {
+    match taken {
+        TakenAction::Alert => None,
+        TakenAction::None => Some("not enforced"),
+        TakenAction::Killed => Some("killed"),
+        TakenAction::Denied => Some("denied"),
+        TakenAction::Audit => Some("audit"),
+    }
+}
+
+fn priority_style(priority: Priority) -> Style {
+    match priority {
+        Priority::Emergency | Priority::Alert => AnsiColor::BrightWhite.on(AnsiColor::Red).bold(),
+        Priority::Critical => AnsiColor::Red.on_default().bold(),
+        Priority::Error => AnsiColor::Red.on_default(),
+        Priority::Warning => AnsiColor::Yellow.on_default(),
+        Priority::Notice => AnsiColor::Cyan.on_default(),
+        Priority::Informational => AnsiColor::Green.on_default(),
+        Priority::Debug => DIM,
+    }
+}
+
+/// Text with every character escaped that a terminal could obey or that could make text look like other text.
+pub(super) struct Escaped<'a>(pub(super) &'a str);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0;
+        while let Some((at, c)) = rest.char_indices().find(|(_, c)| is_unsafe(*c)) {
+            f.write_str(&rest[..at])?;
+            match c {
+                '\n' => f.write_str("\\n")?,
+                '\r' => f.write_str("\\r")?,
+                '\t' => f.write_str("\\t")?,
+                c if u32::from(c) < 0x100 => write!(f, "\\x{:02x}", u32::from(c))?,
+                c => write!(f, "\\u{{{:x}}}", u32::from(c))?,
+            }
+            rest = &rest[at + c.len_utf8()..];
+        }
+        f.write_str(rest)
+    }
+}
+
+/// Control characters of all three sets (C0, DEL, C1), line and paragraph separators, marks that change the
+/// direction of what follows ("Trojan Source", CVE-2021-42574), and characters that cannot be seen.
+pub(super) fn is_unsafe(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_passes() {
+        let cases = [
+            ("plain ü ← 漢", "plain ü ← 漢"),
+            ("a\nb\rc\td", "a\\nb\\rc\\td"),
+            ("\x1b[2J\x1b]0;x\x07", "\\x1b[2J\\x1b]0;x\\x07"),
+            ("\u{9b}31m\x7f\0", "\\x9b31m\\x7f\\x00"),
+            ("\u{202e}cod.exe\u{2028}", "\\u{202e}cod.exe\\u{2028}"),
+            ("", ""),
+        ];
+        for (text, escaped) in cases {
+            assert_eq!(Escaped(text).to_string(), escaped);
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! From the bytes of a ring to a record that borrows them.
+
+use vedette_abi::{
+    ABI_VERSION, Call, CgroupDir, FileOpen, Gap, Header, Kind, NetConnect, ProcessExec, ProcessExit,
+    ProcessFork,
+};
+use zerocopy::FromBytes;
+
+/// A decoded record. Strings borrow the input; they are bytes, because paths are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record<'a> {
+    /// What every record has.
+    pub header: Header,
+    /// What it is about.
+    pub kind: Kind,
+    /// The system call, where there is one.
+    pub call: Option<Call>,
+    /// The rest, by kind.
+    pub body: Body<'a>,
+}
+
+/// The body of a record, by kind.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs, reason = "fields are the strings that the documented bodies name")]
+pub enum Body<'a> {
+    /// Records were lost.
+    Gap(Gap),
+    /// A process came into being.
+    ProcessFork(ProcessFork),
+    /// A process that was there before.
+    ProcessSnapshot(ProcessFork),
+    /// A process replaced its program.
+    ProcessExec {
+        facts: ProcessExec,
+        exe: &'a [u8],
+        filename: &'a [u8],
+        cwd: &'a [u8],
+        argv: &'a [u8],
+        env: &'a [u8],
+    },
+    /// A process ended.
+    ProcessExit(ProcessExit),
+    /// A control group was made.
+    CgroupMkdir { facts: CgroupDir, path: &'a [u8] },
+    /// A control group was removed.
+    CgroupRmdir { facts: CgroupDir, path: &'a [u8] },
+    /// A file was opened.
+    FileOpen { facts: FileOpen, path: &'a [u8], raw: &'a [u8], cwd: &'a [u8] },
+    /// A socket was connected.
+    NetConnect { facts: NetConnect, path: &'a [u8] },
+}
+
+/// Why bytes are not a record.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// Fewer bytes than the part needs.
+    #[error("record cut: {have} bytes where {need} are needed for {what}")]
+    Cut {
+        /// Which part.
+        what: &'static str,
+        /// Bytes needed.
+        need: usize,
+        /// Bytes there.
+        have: usize,
+    },
+    /// Made by programs of another version.
+    #[error("record of ABI version {found}, this build reads version {expected}", expected = ABI_VERSION)]
+    Version {
+        /// The version found.
+        found: u8,
+    },
+    /// A kind that this build does not know.
+    #[error("record of unknown kind {0}")]
+    Kind(u16),
+    /// A call that this build does not know.
+    #[error("record of unknown call {0}")]
+    Call(u8),
+    /// The header's length is not the length of what is there.
+    #[error("record says it has {said} bytes, its parts have {found}")]
+    Length {
+        /// What the header says.
+        said: usize,
+        /// What the parts add up to.
+        found: usize,
+    },
+}
+
+/// Takes parts off the front of a record.
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Reader<'a> {
+    fn fixed<T: FromBytes>(&mut self, what: &'static str) -> Result<T, DecodeError> {
+        let (value, rest) = T::read_from_prefix(self.rest).map_err(|_| DecodeError::Cut {
+            what,
+            need: size_of::<T>(),
+            have: self.rest.len(),
+        })?;
+        self.rest = rest;
+        Ok(value)
+    }
+
+    fn bytes(&mut self, len: u16, what: &'static str) -> Result<&'a [u8], DecodeError> {
+        let len = usize::from(len);
+        let (bytes, rest) = self.rest.split_at_checked(len).ok_or(DecodeError::Cut {
+            what,
+            need: len,
+            have: self.rest.len(),
+        })?;
+        self.rest = rest;
+        Ok(bytes)
+    }
+}
+
+/// Decodes one record.
+///
+/// # Errors
+/// The bytes are cut, longer than they say, or of a version, kind or call that this build does not know.
+pub fn decode(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
+    let mut r = Reader { rest: bytes };
+    let header: Header = r.fixed("the header")?;
+    if header.version != ABI_VERSION {
+        return Err(DecodeError::Version { found: header.version });
+    }
+    let kind = Kind::try_from(header.kind).map_err(DecodeError::Kind)?;
+    let call = match header.call {
+        0 => None,
+        call => Some(Call::try_from(call).map_err(DecodeError::Call)?),
+    };
+    let body = match kind {
+        Kind::Gap => Body::Gap(r.fixed("the gap")?),
+        Kind::ProcessFork => Body::ProcessFork(r.fixed("the task")?),
+        Kind::ProcessSnapshot => Body::ProcessSnapshot(r.fixed("the task")?),
+        Kind::ProcessExec => {
+            let facts: ProcessExec = r.fixed("the exec")?;
+            Body::ProcessExec {
+                exe: r.bytes(facts.exe_len, "the executable's path")?,
+                filename: r.bytes(facts.filename_len, "the file name")?,
+                cwd: r.bytes(facts.cwd_len, "the working directory")?,
+                argv: r.bytes(facts.argv_len, "the arguments")?,
+                env: r.bytes(facts.env_len, "the environment")?,
+                facts,
+            }
+        }
+        Kind::ProcessExit => Body::ProcessExit(r.fixed("the exit")?),
+        Kind::CgroupMkdir | Kind::CgroupRmdir => {
+            let facts: CgroupDir = r.fixed("the control group")?;
+            let path = r.bytes(facts.path_len, "the control group's path")?;
+            match kind {
+                Kind::CgroupMkdir => Body::CgroupMkdir { facts, path },
+                _ => Body::CgroupRmdir { facts, path },
+            }
+        }
+        Kind::FileOpen => {
+            let facts: FileOpen = r.fixed("the open")?;
+            Body::FileOpen {
+                path: r.bytes(facts.path_len, "the path")?,
+                raw: r.bytes(facts.raw_len, "the path as passed")?,
+                cwd: r.bytes(facts.cwd_len, "the working directory")?,
+                facts,
+            }
+        }
+        Kind::NetConnect => {
+            let facts: NetConnect = r.fixed("the connect")?;
+            Body::NetConnect { path: r.bytes(facts.path_len, "the socket path")?, facts }
+        }
+    };
+    // A ring pads to eight bytes; more than that is a record that does not know its own size.
+    let found = bytes.len() - r.rest.len();
+    if header.len as usize != found || r.rest.len() >= 8 {
+        return Err(DecodeError::Length { said: header.len as usize, found });
+    }
+    Ok(Record { header, kind, call, body })
+}

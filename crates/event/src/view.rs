@@ -1,0 +1,65 @@
+//! One event together with what is known about who did it.
+
+use std::sync::Arc;
+
+use crate::{Clock, Container, Process, ProcessId, Record, State};
+
+/// Looks up the names of users and groups. Implementations cache, and share what they hold: a lookup happens on the
+/// event path, and what it returns must outlive a reload.
+pub trait UserNames {
+    /// Name of a user, in the eyes of the host or of the container with this mount namespace.
+    fn user(&self, uid: u32, process: &Process) -> Option<Arc<str>>;
+    /// Name of a group.
+    fn group(&self, gid: u32, process: &Process) -> Option<Arc<str>>;
+}
+
+/// Knows no names.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoNames;
+
+impl UserNames for NoNames {
+    fn user(&self, _uid: u32, _process: &Process) -> Option<Arc<str>> {
+        None
+    }
+    fn group(&self, _gid: u32, _process: &Process) -> Option<Arc<str>> {
+        None
+    }
+}
+
+/// An event, its process, and the rest of the node.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// The event.
+    pub record: &'a Record<'a>,
+    /// Number of the event since the agent started, from 1.
+    pub number: u64,
+    /// Who did it, and its place in the table.
+    pub process: &'a Process,
+    /// Its place in the table.
+    pub id: ProcessId,
+    /// Everything else.
+    pub state: &'a State,
+    /// To the wall clock.
+    pub clock: Clock,
+    /// Name of the node.
+    pub hostname: &'a str,
+    /// Names of users and groups.
+    pub names: &'a dyn UserNames,
+}
+
+impl<'a> View<'a> {
+    /// Ancestors, parent first.
+    pub fn ancestors(&self) -> impl Iterator<Item = &'a Process> + use<'a> {
+        self.state.processes.ancestors(self.id).map(|(_, p)| p)
+    }
+
+    /// The container the process runs in.
+    pub fn container(&self) -> Option<&'a Container> {
+        self.state.cgroups.get(self.process.task.cgroup)?.container.as_deref()
+    }
+
+    /// When it happened, nanoseconds since the Unix epoch.
+    pub fn time(&self) -> u64 {
+        self.clock.realtime(self.record.header.time)
+    }
+}

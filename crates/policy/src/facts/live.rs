@@ -1,0 +1,137 @@
+//! Facts read off a live event: what the sensor reported, and what is known about who did it.
+//!
+//! One file per family of fields. A field that no arm knows is absent; the test at the end holds the registry's
+//! `filled` column against that.
+
+mod argument;
+mod container;
+mod descriptor;
+mod event;
+mod process;
+mod text;
+
+use vedette_event::{Body, View, abi::Call};
+
+use super::Facts;
+use crate::event_type::EventType;
+use crate::field::{FieldArg, FieldId};
+use crate::value::Value;
+
+/// The facts of one event.
+#[derive(Clone, Copy)]
+pub struct LiveFacts<'v> {
+    view: View<'v>,
+    event_type: EventType,
+}
+
+impl<'v> LiveFacts<'v> {
+    /// The facts of an event, or `None` for a record that is none (a gap, a control group).
+    pub fn new(view: View<'v>) -> Option<Self> {
+        let event_type = match (view.record.call, &view.record.body) {
+            (Some(Call::Open), _) => EventType::Open,
+            (Some(Call::Creat), _) => EventType::Creat,
+            (Some(Call::Openat), _) => EventType::Openat,
+            (Some(Call::Openat2), _) => EventType::Openat2,
+            (Some(Call::Connect), _) => EventType::Connect,
+            (Some(Call::Execveat), _) => EventType::Execveat,
+            (Some(Call::Execve), _) => EventType::Execve,
+            (Some(Call::Clone), Body::ProcessFork(_)) => EventType::Clone,
+            (Some(Call::Exit), _) => EventType::Procexit,
+            _ => return None,
+        };
+        Some(Self { view, event_type })
+    }
+
+    /// The event.
+    pub fn view(&self) -> &View<'v> {
+        &self.view
+    }
+}
+
+impl Facts for LiveFacts<'_> {
+    fn event_type(&self) -> EventType {
+        self.event_type
+    }
+
+    fn time(&self) -> u64 {
+        self.view.time()
+    }
+
+    fn get<'a>(&'a self, field: FieldId, arg: &FieldArg) -> Value<'a> {
+        event::get(self, field, arg)
+            .or_else(|| process::get(self, field, arg))
+            .or_else(|| descriptor::get(self, field))
+            .or_else(|| container::get(self, field))
+            .unwrap_or_default()
+    }
+
+    fn each<'a>(&'a self, field: FieldId, arg: &FieldArg, push: &mut dyn FnMut(Value<'a>)) {
+        if !process::each(self, field, push) && !descriptor::each(self, field, push) {
+            push(self.get(field, arg));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use vedette_event::{Clock, NoNames, ProcessKey, State, StateLimits, decode, testing::RecordBuilder};
+
+    use super::*;
+    use crate::field::FIELDS;
+
+    fn with_event(record: &[u8], check: impl FnOnce(&LiveFacts<'_>)) {
+        let record = decode(record).unwrap();
+        let mut state = State::new(StateLimits::default());
+        let id = state.apply(&record).process.unwrap();
+        let view = View {
+            record: &record,
+            number: 1,
+            process: state.processes.get(id).unwrap(),
+            id,
+            state: &state,
+            clock: Clock::default(),
+            hostname: "node",
+            names: &NoNames,
+        };
+        check(&LiveFacts::new(view).unwrap());
+    }
+
+    fn text(facts: &LiveFacts<'_>, field: &str) -> String {
+        let name = crate::field::FieldName::parse(field).unwrap();
+        match facts.get(name.id, &name.arg) {
+            Value::Bytes(b) => String::from_utf8_lossy(&b).into_owned(),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_open_shows_both_paths_and_its_flags_as_text() {
+        let key = ProcessKey { tgid: 7, start: 9 };
+        let record = RecordBuilder::file_open(key, "/etc/shadow", "/tmp/x").flags(0o1101).ret(3).build();
+        with_event(&record, |f| {
+            assert_eq!(text(f, "evt.type"), "openat");
+            assert_eq!(text(f, "fd.name"), "/etc/shadow");
+            assert_eq!(text(f, "fd.nameraw"), "/tmp/x");
+            assert_eq!(text(f, "fd.directory"), "/etc");
+            assert_eq!(text(f, "fd.filename"), "shadow");
+            assert_eq!(text(f, "evt.arg.flags"), "O_TRUNC|O_CREAT|O_WRONLY");
+            assert_eq!(text(f, "evt.is_open_write"), "Bool(true)");
+            assert_eq!(text(f, "evt.is_open_read"), "Bool(false)");
+            assert_eq!(text(f, "evt.res"), "SUCCESS");
+            assert_eq!(text(f, "container.id"), "host");
+            assert_eq!(text(f, "fd.num"), "Int(3)");
+        });
+    }
+
+    #[test]
+    fn a_field_that_the_registry_calls_empty_is_empty() {
+        let key = ProcessKey { tgid: 7, start: 9 };
+        let record = RecordBuilder::file_open(key, "/etc/shadow", "/tmp/x").ret(3).build();
+        with_event(&record, |f| {
+            for field in FIELDS.iter().filter(|f| !f.filled) {
+                let value = f.get(field.id, &FieldArg::None);
+                assert!(value.is_absent(), "{} is filled: {value:?}", field.name);
+            }
+        });
+    }
+}

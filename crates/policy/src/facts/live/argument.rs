@@ -1,0 +1,168 @@
+//! `evt.arg.*` and `evt.rawarg.*`: the arguments of a call by name or position.
+
+use vedette_event::{Body, abi::FileOpen};
+
+use super::{LiveFacts, descriptor, event, process, text};
+use crate::field::FieldArg;
+use crate::value::Value;
+
+/// Names of the arguments in order, by event.
+fn names(facts: &LiveFacts<'_>) -> &'static [&'static str] {
+    match &facts.view.record.body {
+        Body::FileOpen { .. } => &["fd", "name", "flags", "mode", "dev", "ino"],
+        Body::NetConnect { .. } => &["res", "tuple", "fd", "addr"],
+        Body::ProcessExec { .. } => &[
+            "res",
+            "exe",
+            "args",
+            "tid",
+            "pid",
+            "ptid",
+            "cwd",
+            "comm",
+            "env",
+            "tty",
+            "pgid",
+            "loginuid",
+            "flags",
+            "cap_inheritable",
+            "cap_permitted",
+            "cap_effective",
+            "exe_ino",
+            "exe_ino_ctime",
+            "exe_ino_mtime",
+            "uid",
+            "trusted_exepath",
+            "filename",
+        ],
+        Body::ProcessFork(_) => &["res", "exe", "tid", "pid", "ptid", "comm", "uid", "gid", "vtid", "vpid"],
+        Body::ProcessExit(_) => &["status", "ret", "sig", "core"],
+        _ => &[],
+    }
+}
+
+fn name<'n>(facts: &LiveFacts<'_>, arg: &'n FieldArg) -> Option<&'n str> {
+    match arg {
+        FieldArg::Key(key) => Some(key),
+        FieldArg::Index(i) => names(facts).get(*i as usize).copied(),
+        FieldArg::None => None,
+    }
+}
+
+/// An argument as text.
+pub fn text<'a>(facts: &'a LiveFacts<'_>, arg: &FieldArg) -> Value<'a> {
+    let Some(name) = name(facts, arg) else { return Value::Absent };
+    match &facts.view.record.body {
+        Body::FileOpen { facts: open, raw, path, .. } => match name {
+            "name" | "filename" | "path" if !raw.is_empty() => Value::bytes(raw),
+            "name" | "filename" | "path" => Value::bytes(path),
+            "flags" => Value::owned(text::open_flags(open.flags, event::created(open))),
+            "mode" => Value::owned(format!("0{:o}", open.mode)),
+            "dev" => Value::owned(format!("0x{:x}", open.inode.dev)),
+            "fd" | "res" => Value::owned(format!("{}", open.ret)),
+            _ => fallback(facts, arg),
+        },
+        Body::NetConnect { facts: connect, .. } => match name {
+            "tuple" => descriptor::name(facts),
+            "addr" => descriptor::remote(facts),
+            "res" => match event::result(facts) {
+                Some(n) if n < 0 => {
+                    vedette_event::errno_name(n.unsigned_abs()).map(Value::str).unwrap_or_default()
+                }
+                _ => Value::owned(connect.ret.to_string()),
+            },
+            _ => fallback(facts, arg),
+        },
+        Body::ProcessExec { filename, .. } => match name {
+            "exe" => process::exe(facts.view.process).map(Value::bytes).unwrap_or_default(),
+            "args" => Value::Bytes(process::args(facts.view.process).into()),
+            "cwd" => Value::bytes(&facts.view.process.cwd),
+            "comm" => Value::bytes(facts.view.process.comm()),
+            "env" => Value::Bytes(text::join(process::environment(facts.view.process)).into()),
+            "flags" => Value::owned(process::exe_flags(facts.view.process)),
+            "filename" => Value::bytes(filename),
+            "trusted_exepath" => Value::bytes(&facts.view.process.exec.exe_path),
+            "cap_inheritable" => Value::owned(text::capabilities(facts.view.process.task.cap_inheritable)),
+            "cap_permitted" => Value::owned(text::capabilities(facts.view.process.task.cap_permitted)),
+            "cap_effective" => Value::owned(text::capabilities(facts.view.process.task.cap_effective)),
+            _ => fallback(facts, arg),
+        },
+        Body::ProcessFork(_) => match name {
+            "comm" => Value::bytes(facts.view.process.comm()),
+            "exe" => process::exe(facts.view.process).map(Value::bytes).unwrap_or_default(),
+            _ => fallback(facts, arg),
+        },
+        _ => fallback(facts, arg),
+    }
+}
+
+fn fallback<'a>(facts: &'a LiveFacts<'_>, arg: &FieldArg) -> Value<'a> {
+    number(facts, arg).as_whole().map_or(Value::Absent, |n| Value::owned(n.to_string()))
+}
+
+/// An argument as a number.
+pub fn number<'a>(facts: &'a LiveFacts<'_>, arg: &FieldArg) -> Value<'a> {
+    let Some(name) = name(facts, arg) else { return Value::Absent };
+    let process = facts.view.process;
+    let task = &process.task;
+    match &facts.view.record.body {
+        Body::FileOpen { facts: open, .. } => open_number(open, name),
+        Body::NetConnect { facts: connect, .. } => match name {
+            "fd" => i64::from(connect.fd).into(),
+            "res" => connect.ret.into(),
+            _ => Value::Absent,
+        },
+        Body::ProcessExec { .. } | Body::ProcessFork(_) => match name {
+            "res" => event::result(facts).into(),
+            "tid" => facts.view.record.header.tid.into(),
+            "pid" => task.tgid.into(),
+            "ptid" => task.parent_tgid.into(),
+            "tty" => process::tty_number(task.tty).into(),
+            "pgid" => task.pgid.into(),
+            "loginuid" => (task.loginuid as i32).into(),
+            "uid" => task.euid.into(),
+            "gid" => task.egid.into(),
+            "vpid" | "vtid" => task.vpid.into(),
+            "cap_inheritable" => task.cap_inheritable.into(),
+            "cap_permitted" => task.cap_permitted.into(),
+            "cap_effective" => task.cap_effective.into(),
+            "exe_ino" => process.exec.exe.0.ino.into(),
+            "exe_ino_ctime" => process::ctime(process).into(),
+            "exe_ino_mtime" => process::mtime(process).into(),
+            _ => Value::Absent,
+        },
+        Body::ProcessExit(exit) => match name {
+            "status" => exit.status.into(),
+            "ret" => (exit.status >> 8 & 0xff).into(),
+            "sig" => (exit.status & 0x7f).into(),
+            "core" => (exit.status >> 7 & 1).into(),
+            _ => Value::Absent,
+        },
+        _ => Value::Absent,
+    }
+}
+
+fn open_number<'a>(open: &FileOpen, name: &str) -> Value<'a> {
+    match name {
+        "fd" | "res" => open.ret.into(),
+        "flags" => open.flags.into(),
+        "mode" => open.mode.into(),
+        "dirfd" => open.dirfd.into(),
+        "dev" => open.inode.dev.into(),
+        "ino" => open.inode.ino.into(),
+        "resolve" => open.resolve.into(),
+        _ => Value::Absent,
+    }
+}
+
+/// All arguments as `name=value`, joined by blanks.
+pub fn all(facts: &LiveFacts<'_>) -> String {
+    let mut parts = Vec::new();
+    for name in names(facts) {
+        let value = text(facts, &FieldArg::Key((*name).into()));
+        if let Some(bytes) = value.as_bytes() {
+            parts.push(format!("{name}={}", String::from_utf8_lossy(bytes)));
+        }
+    }
+    parts.join(" ")
+}

@@ -1,0 +1,294 @@
+//! `fd.*` and `fs.*`: what the event opened, or the two ends of what it connected.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use vedette_event::{
+    Body,
+    abi::{FileOpen, NetConnect, path_flags},
+};
+
+use super::LiveFacts;
+use crate::field::FieldId;
+use crate::value::Value;
+
+const AF_UNIX: u16 = 1;
+const AF_INET: u16 = 2;
+const AF_INET6: u16 = 10;
+const SOCK_STREAM: u16 = 1;
+const SOCK_DGRAM: u16 = 2;
+const SOCK_RAW: u16 = 3;
+const EINPROGRESS: i64 = -115;
+
+/// The path that an open is about: as the kernel resolved it, or where it failed, as passed, made absolute.
+fn path<'a>(facts: &'a LiveFacts<'_>) -> Value<'a> {
+    let Body::FileOpen { facts: open, path, raw, cwd } = &facts.view.record.body else {
+        return Value::Absent;
+    };
+    if !path.is_empty() {
+        return Value::bytes(path);
+    }
+    match raw.first() {
+        None => Value::Absent,
+        Some(b'/') => Value::Bytes(normalise(raw).into()),
+        // Relative to a directory descriptor that is not told: as it is.
+        Some(_) if open.dirfd != -100 || cwd.is_empty() => Value::bytes(raw),
+        Some(_) => Value::Bytes(normalise(&[*cwd, b"/", raw].concat()).into()),
+    }
+}
+
+/// Takes `.`, `..` and doubled slashes out of an absolute path, as text.
+fn normalise(path: &[u8]) -> Vec<u8> {
+    let mut parts: Vec<&[u8]> = Vec::new();
+    for part in path.split(|b| *b == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    let mut out = Vec::with_capacity(path.len());
+    for part in parts {
+        out.push(b'/');
+        out.extend_from_slice(part);
+    }
+    if out.is_empty() {
+        out.push(b'/');
+    }
+    out
+}
+
+fn map_path<'a>(facts: &'a LiveFacts<'_>, part: impl Fn(&[u8]) -> &[u8]) -> Value<'a> {
+    match path(facts) {
+        Value::Bytes(std::borrow::Cow::Borrowed(path)) => Value::bytes(slice_of(path, part(path))),
+        Value::Bytes(std::borrow::Cow::Owned(path)) => Value::Bytes(part(&path).to_vec().into()),
+        other => other,
+    }
+}
+
+/// `part` of `whole`, with the lifetime of `whole`.
+fn slice_of<'a>(whole: &'a [u8], part: &[u8]) -> &'a [u8] {
+    let start = part.as_ptr() as usize - whole.as_ptr() as usize;
+    whole.get(start..start + part.len()).unwrap_or_default()
+}
+
+/// The directory of a path.
+fn directory(path: &[u8]) -> &[u8] {
+    match path.iter().rposition(|b| *b == b'/') {
+        Some(0) => &path[..1],
+        Some(at) => &path[..at],
+        None => &[],
+    }
+}
+
+/// The last component of a path.
+fn filename(path: &[u8]) -> &[u8] {
+    path.rsplit(|b| *b == b'/').next().unwrap_or_default()
+}
+
+/// Type of an opened file, and its letter.
+fn file_type(open: &FileOpen) -> (&'static str, &'static str) {
+    if open.inode.path_flags & path_flags::PSEUDO != 0 && open.inode.magic == TMPFS_MAGIC {
+        return ("memfd", "m");
+    }
+    match open.inode.mode & 0o170_000 {
+        0o040_000 => ("directory", "d"),
+        0o010_000 => ("pipe", "p"),
+        _ => ("file", "f"),
+    }
+}
+
+/// `TMPFS_MAGIC` of `include/uapi/linux/magic.h`.
+const TMPFS_MAGIC: u64 = 0x0102_1994;
+
+/// One end of a connection.
+#[derive(Clone, Copy)]
+struct End {
+    ip: IpAddr,
+    port: u16,
+}
+
+struct Connection<'a> {
+    connect: &'a NetConnect,
+    path: &'a [u8],
+}
+
+fn connection<'a>(facts: &'a LiveFacts<'_>) -> Option<Connection<'a>> {
+    match &facts.view.record.body {
+        Body::NetConnect { facts: connect, path } => Some(Connection { connect, path }),
+        _ => None,
+    }
+}
+
+impl Connection<'_> {
+    fn end(&self, address: &[u8; 16], port: u16) -> Option<End> {
+        let ip = match self.connect.family {
+            AF_INET => IpAddr::V4(Ipv4Addr::new(address[0], address[1], address[2], address[3])),
+            AF_INET6 => IpAddr::V6(Ipv6Addr::from(*address)),
+            _ => return None,
+        };
+        Some(End { ip, port })
+    }
+
+    fn local(&self) -> Option<End> {
+        self.end(&self.connect.local, self.connect.local_port)
+    }
+
+    fn remote(&self) -> Option<End> {
+        self.end(&self.connect.remote, self.connect.remote_port)
+    }
+
+    fn fd_type(&self) -> Option<(&'static str, &'static str)> {
+        match self.connect.family {
+            AF_INET => Some(("ipv4", "4")),
+            AF_INET6 => Some(("ipv6", "6")),
+            AF_UNIX => Some(("unix", "u")),
+            _ => None,
+        }
+    }
+
+    fn l4proto(&self) -> Option<&'static str> {
+        match (self.connect.protocol, self.connect.sock_type) {
+            (6, _) => Some("tcp"),
+            (17, _) => Some("udp"),
+            (1 | 58, _) => Some("icmp"),
+            (_, SOCK_RAW) => Some("raw"),
+            (_, SOCK_STREAM | SOCK_DGRAM) if self.connect.family == AF_UNIX => Some("<NA>"),
+            _ => None,
+        }
+        .filter(|p| *p != "<NA>")
+    }
+
+    /// The path of a Unix socket; an abstract name as `@name`.
+    fn unix_name(&self) -> Vec<u8> {
+        match self.path.split_first() {
+            Some((0, name)) => [b"@", name].concat(),
+            _ => self.path.iter().copied().take_while(|b| *b != 0).collect(),
+        }
+    }
+}
+
+fn write_end(end: End) -> String {
+    match end.ip {
+        IpAddr::V4(ip) => format!("{ip}:{}", end.port),
+        IpAddr::V6(ip) => format!("{ip}:{}", end.port),
+    }
+}
+
+/// Both ends as `client:port->server:port`, or the path of a Unix socket.
+pub fn name<'a>(facts: &'a LiveFacts<'_>) -> Value<'a> {
+    let Some(connection) = connection(facts) else { return path(facts) };
+    match (connection.local(), connection.remote()) {
+        (Some(local), Some(remote)) => Value::owned(format!("{}->{}", write_end(local), write_end(remote))),
+        _ if connection.connect.family == AF_UNIX => Value::Bytes(connection.unix_name().into()),
+        _ => Value::Absent,
+    }
+}
+
+/// The address that was asked for.
+pub fn remote<'a>(facts: &'a LiveFacts<'_>) -> Value<'a> {
+    match connection(facts) {
+        Some(c) if c.connect.family == AF_UNIX => Value::Bytes(c.unix_name().into()),
+        Some(c) => c.remote().map_or(Value::Absent, |end| Value::owned(write_end(end))),
+        None => Value::Absent,
+    }
+}
+
+/// The values of a field that has one for each end; false where it is none.
+pub fn each<'a>(facts: &'a LiveFacts<'_>, field: FieldId, push: &mut dyn FnMut(Value<'a>)) -> bool {
+    use FieldId as F;
+    if !matches!(field, F::FdIp | F::FdNet | F::FdPort) {
+        return false;
+    }
+    if let Some(connection) = connection(facts) {
+        for end in [connection.local(), connection.remote()].into_iter().flatten() {
+            push(if field == F::FdPort { end.port.into() } else { end.ip.into() });
+        }
+    }
+    true
+}
+
+/// The value of a field of this family, or `None` where it belongs to another.
+pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId) -> Option<Value<'a>> {
+    use FieldId as F;
+    let open = super::event::open(facts);
+    let connection = connection(facts);
+    let end = |server: bool| {
+        let c = connection.as_ref()?;
+        if server { c.remote() } else { c.local() }
+    };
+    let fd_type = || match (open, &connection) {
+        (Some(open), _) => Some(file_type(open)),
+        (_, Some(connection)) => connection.fd_type(),
+        _ => None,
+    };
+    Some(match field {
+        F::FdNum => match (open, &connection) {
+            // A failed open has no descriptor; rules ask for -1.
+            (Some(open), _) => open.ret.max(-1).into(),
+            (_, Some(connection)) => connection.connect.fd.into(),
+            _ => Value::Absent,
+        },
+        F::FdType => fd_type().map(|t| t.0).into(),
+        F::FdTypechar => fd_type().map(|t| t.1).into(),
+        F::FdName => name(facts),
+        F::FdNameraw | F::FsPathNameraw => match &facts.view.record.body {
+            Body::FileOpen { raw, .. } if !raw.is_empty() => Value::bytes(raw),
+            _ => Value::Absent,
+        },
+        F::FdRealpath => match &facts.view.record.body {
+            Body::FileOpen { path, .. } if !path.is_empty() => Value::bytes(path),
+            _ => Value::Absent,
+        },
+        F::FsPathName => path(facts),
+        F::FdDirectory => map_path(facts, directory),
+        F::FdFilename => map_path(facts, filename),
+        F::FdIp | F::FdSip | F::FdRip | F::FdNet | F::FdSnet | F::FdRnet => end(true).map(|e| e.ip).into(),
+        F::FdCip | F::FdLip | F::FdCnet | F::FdLnet => end(false).map(|e| e.ip).into(),
+        F::FdPort | F::FdSport | F::FdRport => end(true).map(|e| e.port).into(),
+        F::FdCport | F::FdLport => end(false).map(|e| e.port).into(),
+        F::FdL4proto => connection.and_then(|c| c.l4proto()).into(),
+        F::FdSockfamily => connection.map(|c| if c.connect.family == AF_UNIX { "unix" } else { "ip" }).into(),
+        F::FdIsServer => connection.map(|_| false).into(),
+        F::FdConnected => connection.map(|c| c.connect.ret == 0 || c.connect.ret == EINPROGRESS).into(),
+        F::FdNameChanged => connection.map(|_| true).into(),
+        F::FdDev => open.map(|o| o.inode.dev).into(),
+        F::FdDevMajor => open.map(|o| o.inode.dev >> 20).into(),
+        F::FdDevMinor => open.map(|o| o.inode.dev & 0xf_ffff).into(),
+        F::FdIno => match (open, &connection) {
+            (Some(open), _) if open.ret >= 0 => open.inode.ino.into(),
+            (_, Some(connection)) => connection.connect.ino.into(),
+            _ => Value::Absent,
+        },
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_made_canonical_as_text() {
+        for (from, to) in [
+            ("/etc//passwd", "/etc/passwd"),
+            ("/a/./b/../c", "/a/c"),
+            ("/../..", "/"),
+            ("/a/..", "/"),
+            ("/", "/"),
+        ] {
+            assert_eq!(normalise(from.as_bytes()), to.as_bytes(), "{from}");
+        }
+    }
+
+    #[test]
+    fn a_path_in_its_parts() {
+        for (path, dir, file) in
+            [("/etc/shadow", "/etc", "shadow"), ("/x", "/", "x"), ("x", "", "x"), ("/a/", "/a", "")]
+        {
+            assert_eq!(directory(path.as_bytes()), dir.as_bytes(), "{path}");
+            assert_eq!(filename(path.as_bytes()), file.as_bytes(), "{path}");
+        }
+    }
+}

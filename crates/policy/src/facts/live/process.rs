@@ -1,0 +1,246 @@
+//! `proc.*`, `thread.*`, `user.*`, `group.*`.
+
+use vedette_event::{Process, abi::path_flags, process::split_strings};
+
+use super::{LiveFacts, text};
+use crate::field::{FieldArg, FieldId};
+use crate::value::Value;
+
+/// `argv[0]`.
+pub fn exe(process: &Process) -> Option<&[u8]> {
+    process.exec.args().next()
+}
+
+/// The arguments without `argv[0]`, joined by blanks.
+pub fn args(process: &Process) -> Vec<u8> {
+    text::join(process.exec.args().skip(1))
+}
+
+/// The task's name and the arguments.
+pub fn cmdline(process: &Process) -> Vec<u8> {
+    text::join(std::iter::once(process.comm()).chain(process.exec.args().skip(1)))
+}
+
+/// The environment's strings.
+pub fn environment(process: &Process) -> impl Iterator<Item = &[u8]> {
+    split_strings(&process.exec.env)
+}
+
+/// A terminal in the encoding of `/proc/PID/stat`.
+pub fn tty_number(device: u32) -> u32 {
+    let (major, minor) = (device >> 20, device & 0xf_ffff);
+    minor & 0xff | major << 8 | (minor & !0xff) << 12
+}
+
+/// Change time of the executable, nanoseconds since 1970; `None` where unknown.
+pub fn ctime(process: &Process) -> Option<u64> {
+    stamp(process.exec.exe.0.ctime_sec, process.exec.exe.0.ctime_nsec)
+}
+
+/// Modification time of the executable.
+pub fn mtime(process: &Process) -> Option<u64> {
+    stamp(process.exec.exe.0.mtime_sec, process.exec.exe.0.mtime_nsec)
+}
+
+fn stamp(seconds: i64, nanos: u32) -> Option<u64> {
+    let seconds = u64::try_from(seconds).ok().filter(|s| *s > 0)?;
+    Some(seconds.saturating_mul(1_000_000_000).saturating_add(u64::from(nanos)))
+}
+
+/// Whether the executable is a memory file.
+pub fn is_from_memfd(process: &Process) -> bool {
+    let exec = &process.exec;
+    exec.exe.0.path_flags & path_flags::PSEUDO != 0 && exec.exe_path.starts_with(b"/memfd:")
+}
+
+/// Whether the user of the process may write to its executable, by owner and mode.
+pub fn is_writable(process: &Process) -> bool {
+    let (exe, task) = (&process.exec.exe.0, &process.task);
+    if exe.ino == 0 {
+        return false;
+    }
+    match () {
+        () if task.fsuid == 0 => true,
+        () if task.fsuid == exe.uid => exe.mode & 0o200 != 0,
+        () if task.fsgid == exe.gid => exe.mode & 0o020 != 0,
+        () => exe.mode & 0o002 != 0,
+    }
+}
+
+/// `evt.arg.flags` of an exec.
+pub fn exe_flags(process: &Process) -> String {
+    let mut out = Vec::new();
+    if is_writable(process) {
+        out.push("EXE_WRITABLE");
+    }
+    if is_from_memfd(process) {
+        out.push("EXE_FROM_MEMFD");
+    }
+    out.join("|")
+}
+
+/// Names of shells, for `proc.loginshellid`.
+const SHELLS: &[&[u8]] = &[b"ash", b"bash", b"csh", b"ksh", b"sh", b"tcsh", b"zsh", b"dash"];
+
+fn is_shell(process: &Process) -> bool {
+    SHELLS.contains(&process.comm())
+}
+
+fn ancestor<'a>(facts: &'a LiveFacts<'_>, level: u32) -> Option<&'a Process> {
+    match level {
+        0 => Some(facts.view.process),
+        n => facts.view.ancestors().nth(n as usize - 1),
+    }
+}
+
+fn parent<'a>(facts: &'a LiveFacts<'_>) -> Option<&'a Process> {
+    ancestor(facts, 1)
+}
+
+/// The process that leads a session or group, by its pid.
+fn leader<'a>(facts: &'a LiveFacts<'_>, pid: u32) -> Option<&'a Process> {
+    let processes = &facts.view.state.processes;
+    processes.latest(pid).and_then(|id| processes.get(id))
+}
+
+/// Empty is not known.
+fn known(bytes: &[u8]) -> Value<'_> {
+    if bytes.is_empty() { Value::Absent } else { Value::bytes(bytes) }
+}
+
+fn of_process<'a>(field: FieldId, process: &'a Process) -> Value<'a> {
+    use FieldId as F;
+    match field {
+        F::ProcAname | F::ProcPname | F::ProcName | F::ProcSname | F::ProcVpgidName | F::ProcPgidName => {
+            known(process.comm())
+        }
+        F::ProcAexe | F::ProcPexe | F::ProcExe | F::ProcSidExe | F::ProcVpgidExe => {
+            exe(process).map(Value::bytes).unwrap_or_default()
+        }
+        F::ProcAexepath | F::ProcPexepath | F::ProcExepath | F::ProcSidExepath | F::ProcVpgidExepath => {
+            known(&process.exec.exe_path)
+        }
+        F::ProcAcmdline | F::ProcPcmdline | F::ProcCmdline => {
+            if process.comm().is_empty() {
+                Value::Absent
+            } else {
+                Value::Bytes(cmdline(process).into())
+            }
+        }
+        F::ProcApid | F::ProcPpid | F::ProcPid => i64::from(process.key.tgid).into(),
+        F::ProcPcwd | F::ProcCwd => known(&process.cwd),
+        F::ProcPvpid | F::ProcVpid => i64::from(process.task.vpid).into(),
+        F::ProcEnv | F::ProcAenv => {
+            if process.exec.env.is_empty() {
+                Value::Absent
+            } else {
+                Value::Bytes(text::join(environment(process)).into())
+            }
+        }
+        _ => Value::Absent,
+    }
+}
+
+fn variable<'a>(process: &'a Process, name: &str) -> Value<'a> {
+    environment(process)
+        .find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+        .map(Value::bytes)
+        .unwrap_or_default()
+}
+
+/// The values of a field that has one for each ancestor; false where it is none.
+pub fn each<'a>(facts: &'a LiveFacts<'_>, field: FieldId, push: &mut dyn FnMut(Value<'a>)) -> bool {
+    use FieldId as F;
+    if !matches!(field, F::ProcAname | F::ProcAexe | F::ProcAexepath | F::ProcAcmdline | F::ProcApid) {
+        return false;
+    }
+    for ancestor in facts.view.ancestors() {
+        push(of_process(field, ancestor));
+    }
+    true
+}
+
+/// The value of a field of this family, or `None` where it belongs to another.
+pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId, arg: &FieldArg) -> Option<Value<'a>> {
+    use FieldId as F;
+    let view = &facts.view;
+    let process = view.process;
+    let task = &process.task;
+    let since = |start: u64| view.record.header.time.saturating_sub(start);
+    Some(match field {
+        F::ProcName
+        | F::ProcExe
+        | F::ProcExepath
+        | F::ProcCmdline
+        | F::ProcCwd
+        | F::ProcPid
+        | F::ProcVpid => of_process(field, process),
+        F::ProcPname | F::ProcPexe | F::ProcPexepath | F::ProcPcmdline | F::ProcPcwd | F::ProcPvpid => {
+            parent(facts).map(|p| of_process(field, p)).unwrap_or_default()
+        }
+        F::ProcPpid => match parent(facts) {
+            Some(parent) => of_process(field, parent),
+            None => i64::from(task.parent_tgid).into(),
+        },
+        F::ProcAname | F::ProcAexe | F::ProcAexepath | F::ProcAcmdline | F::ProcApid => {
+            let level = arg.index().unwrap_or(1);
+            ancestor(facts, level).map(|p| of_process(field, p)).unwrap_or_default()
+        }
+        F::ProcEnv => match arg.key() {
+            Some(name) => variable(process, name),
+            None => of_process(field, process),
+        },
+        F::ProcArgs => Value::Bytes(args(process).into()),
+        F::ProcCmdnargs => (process.exec.args().skip(1).count() as u64).into(),
+        F::ProcCmdlenargs => (process.exec.args().skip(1).map(<[u8]>::len).sum::<usize>() as u64).into(),
+        F::ProcExeline => Value::Bytes(text::join(process.exec.args()).into()),
+        F::ProcLoginshellid => {
+            let shells = std::iter::once(process).chain(view.ancestors()).take_while(|p| is_shell(p));
+            shells.last().map(|p| i64::from(p.key.tgid)).into()
+        }
+        F::ProcTty => tty_number(task.tty).into(),
+        F::ProcSid => i64::from(task.sid).into(),
+        F::ProcPgid => i64::from(task.pgid).into(),
+        F::ProcVpgid => i64::from(task.vpgid).into(),
+        F::ProcSname | F::ProcSidExe | F::ProcSidExepath => {
+            leader(facts, task.sid).map(|p| of_process(field, p)).unwrap_or_default()
+        }
+        F::ProcVpgidName | F::ProcVpgidExe | F::ProcVpgidExepath | F::ProcPgidName => {
+            leader(facts, task.pgid).map(|p| of_process(field, p)).unwrap_or_default()
+        }
+        F::ProcDuration => since(process.key.start).into(),
+        F::ProcPpidDuration => parent(facts).map(|p| since(p.key.start)).into(),
+        F::ProcPidTs => view.clock.realtime(process.key.start).into(),
+        F::ProcPpidTs => parent(facts).map(|p| view.clock.realtime(p.key.start)).into(),
+        F::ProcIsExeWritable => is_writable(process).into(),
+        F::ProcIsExeFromMemfd => is_from_memfd(process).into(),
+        F::ProcIsSidLeader => (task.sid == task.tgid).into(),
+        F::ProcIsVpgidLeader => (task.vpgid == task.vpid).into(),
+        F::ProcExeIno if process.exec.exe.0.ino != 0 => process.exec.exe.0.ino.into(),
+        F::ProcExeInoCtime => ctime(process).into(),
+        F::ProcExeInoMtime => mtime(process).into(),
+        F::ProcExeInoCtimeDurationProcStart => {
+            let started = match process.exec.time {
+                0 => process.key.start,
+                time => time,
+            };
+            ctime(process).and_then(|c| view.clock.realtime(started).checked_sub(c)).into()
+        }
+        F::ThreadCapPermitted => Value::owned(text::capabilities(task.cap_permitted)),
+        F::ThreadCapInheritable => Value::owned(text::capabilities(task.cap_inheritable)),
+        F::ThreadCapEffective => Value::owned(text::capabilities(task.cap_effective)),
+        F::ThreadTid => i64::from(view.record.header.tid).into(),
+        F::ThreadIsmain => (view.record.header.tid == process.key.tgid).into(),
+        F::UserUid => task.euid.into(),
+        F::UserName => name(view.names.user(task.euid, process)),
+        F::UserLoginuid => (task.loginuid as i32).into(),
+        F::UserLoginname if task.loginuid != u32::MAX => name(view.names.user(task.loginuid, process)),
+        F::GroupGid => task.egid.into(),
+        F::GroupName => name(view.names.group(task.egid, process)),
+        _ => return None,
+    })
+}
+
+fn name<'a>(name: Option<std::sync::Arc<str>>) -> Value<'a> {
+    name.map_or(Value::Absent, |n| Value::owned(&*n))
+}

@@ -1,0 +1,178 @@
+//! How values are written where rules compare text: the spellings of Falco's fields.
+
+/// Joins parts by blanks.
+pub fn join<'p>(parts: impl Iterator<Item = &'p [u8]>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (i, part) in parts.enumerate() {
+        if i > 0 {
+            out.push(b' ');
+        }
+        out.extend_from_slice(part);
+    }
+    out
+}
+
+/// The flags of an open as text. Order and names are those that rules expect.
+pub fn open_flags(flags: u32, created: bool) -> String {
+    const ACCESS: u32 = 0o3;
+    const NAMES: &[(u32, &str)] = &[
+        (0o100_000, "O_LARGEFILE"),
+        (0o200_000, "O_DIRECTORY"),
+        (0o40_000, "O_DIRECT"),
+        (0o1_000, "O_TRUNC"),
+        (0o4_010_000, "O_SYNC"),
+        (0o4_000, "O_NONBLOCK"),
+        (0o200, "O_EXCL"),
+        (0o10_000, "O_DSYNC"),
+        (0o2_000, "O_APPEND"),
+        (0o100, "O_CREAT"),
+    ];
+    let mut out: Vec<&str> = Vec::new();
+    for (bits, name) in NAMES {
+        // O_SYNC contains O_DSYNC, and means more than it.
+        let shadowed = *name == "O_DSYNC" && out.contains(&"O_SYNC");
+        // O_TMPFILE contains O_DIRECTORY.
+        let of_tmpfile = *name == "O_DIRECTORY" && flags & TMPFILE == TMPFILE;
+        if flags & bits == *bits && !shadowed && !of_tmpfile {
+            out.push(name);
+        }
+    }
+    out.push(match flags & ACCESS {
+        0 => "O_RDONLY",
+        1 => "O_WRONLY",
+        _ => "O_RDWR",
+    });
+    if flags & 0o2_000_000 != 0 {
+        out.push("O_CLOEXEC");
+    }
+    if flags & TMPFILE == TMPFILE {
+        out.push("O_TMPFILE");
+    }
+    if created {
+        out.push("O_F_CREATED");
+    }
+    out.join("|")
+}
+
+/// `O_TMPFILE` with the `O_DIRECTORY` it contains.
+const TMPFILE: u32 = 0o20_200_000;
+
+/// Names of capabilities by number (`include/uapi/linux/capability.h`).
+const CAPABILITIES: &[&str] = &[
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_DAC_READ_SEARCH",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_SETPCAP",
+    "CAP_LINUX_IMMUTABLE",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_NET_BROADCAST",
+    "CAP_NET_ADMIN",
+    "CAP_NET_RAW",
+    "CAP_IPC_LOCK",
+    "CAP_IPC_OWNER",
+    "CAP_SYS_MODULE",
+    "CAP_SYS_RAWIO",
+    "CAP_SYS_CHROOT",
+    "CAP_SYS_PTRACE",
+    "CAP_SYS_PACCT",
+    "CAP_SYS_ADMIN",
+    "CAP_SYS_BOOT",
+    "CAP_SYS_NICE",
+    "CAP_SYS_RESOURCE",
+    "CAP_SYS_TIME",
+    "CAP_SYS_TTY_CONFIG",
+    "CAP_MKNOD",
+    "CAP_LEASE",
+    "CAP_AUDIT_WRITE",
+    "CAP_AUDIT_CONTROL",
+    "CAP_SETFCAP",
+    "CAP_MAC_OVERRIDE",
+    "CAP_MAC_ADMIN",
+    "CAP_SYSLOG",
+    "CAP_WAKE_ALARM",
+    "CAP_BLOCK_SUSPEND",
+    "CAP_AUDIT_READ",
+    "CAP_PERFMON",
+    "CAP_BPF",
+    "CAP_CHECKPOINT_RESTORE",
+];
+
+/// A set of capabilities as text; what has no name yet is left out.
+pub fn capabilities(set: u64) -> String {
+    let names: Vec<&str> =
+        CAPABILITIES.iter().enumerate().filter(|(i, _)| set >> i & 1 == 1).map(|(_, name)| *name).collect();
+    names.join(" ")
+}
+
+/// A time of day and a date from nanoseconds since 1970, UTC (the civil calendar by Howard Hinnant's algorithm,
+/// <https://howardhinnant.github.io/date_algorithms.html#civil_from_days>).
+pub struct Civil {
+    /// `2026-11-24`
+    pub date: String,
+    /// `05:40:34`
+    pub clock: String,
+    /// Nanoseconds within the second.
+    pub nanos: u64,
+}
+
+/// Splits a time.
+pub fn civil(ns: u64) -> Civil {
+    let (seconds, nanos) = (ns / 1_000_000_000, ns % 1_000_000_000);
+    let (days, of_day) = ((seconds / 86_400) as i64, seconds % 86_400);
+    let z = days + 719_468;
+    let era = z.div_euclid(146_097);
+    let doe = z.rem_euclid(146_097);
+    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
+    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    let mp = (5 * doy + 2) / 153;
+    let day = doy - (153 * mp + 2) / 5 + 1;
+    let month = if mp < 10 { mp + 3 } else { mp - 9 };
+    let year = yoe + era * 400 + i64::from(month <= 2);
+    Civil {
+        date: format!("{year:04}-{month:02}-{day:02}"),
+        clock: format!("{:02}:{:02}:{:02}", of_day / 3_600, of_day / 60 % 60, of_day % 60),
+        nanos,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_of_an_open() {
+        let cases = [
+            (0, false, "O_RDONLY"),
+            (0o2, false, "O_RDWR"),
+            (0o1101, true, "O_TRUNC|O_CREAT|O_WRONLY|O_F_CREATED"),
+            (0o2_000_000, false, "O_RDONLY|O_CLOEXEC"),
+            (0o2_200_000, false, "O_DIRECTORY|O_RDONLY|O_CLOEXEC"),
+            (0o20_200_002, false, "O_RDWR|O_TMPFILE"),
+            (0o4_010_001, false, "O_SYNC|O_WRONLY"),
+            (0o10_001, false, "O_DSYNC|O_WRONLY"),
+        ];
+        for (flags, created, expected) in cases {
+            assert_eq!(open_flags(flags, created), expected, "{flags:o}");
+        }
+    }
+
+    #[test]
+    fn capabilities_by_name() {
+        assert_eq!(capabilities(0), "");
+        assert_eq!(capabilities(1 << 21 | 1 << 39), "CAP_SYS_ADMIN CAP_BPF");
+        assert_eq!(capabilities(1 << 63), "");
+    }
+
+    #[test]
+    fn dates() {
+        let c = civil(1_795_498_834_123_456_789);
+        assert_eq!((c.date.as_str(), c.clock.as_str(), c.nanos), ("2026-11-24", "05:40:34", 123_456_789));
+        assert_eq!(civil(0).date, "1970-01-01");
+        assert_eq!(civil(951_782_400_000_000_000).date, "2000-02-29");
+    }
+}

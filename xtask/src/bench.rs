@@ -1,0 +1,35 @@
+//! `cargo xtask bench`: the figures that Vedette promises, measured on this host.
+//!
+//! One file per benchmark, a subcommand each; `report` holds what they measure against what is allowed.
+
+mod daemon;
+mod procfs;
+mod report;
+mod start;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::workspace::Workspace;
+
+/// Measure what Vedette promises; exit 1 when a limit is broken.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    benchmark: Benchmark,
+}
+
+#[derive(Subcommand)]
+enum Benchmark {
+    Start(start::Args),
+}
+
+/// Runs one benchmark.
+///
+/// # Errors
+/// When it cannot be run, or a limit is broken.
+pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
+    match &args.benchmark {
+        Benchmark::Start(args) => start::run(workspace, args),
+    }
+}
