@@ -45,6 +45,13 @@ fn direct<T: Copy + Default>(base: *const u8, offset: &Global<u32>) -> T {
     }
 }
 
+/// [`direct`], for a pointer that comes from an optional field: it is null where the kernel has no such field, and the
+/// verifier lets nobody load through a constant.
+#[inline(always)]
+fn guarded<T: Copy + Default>(base: *const u8, offset: &Global<u32>) -> T {
+    if base.is_null() { T::default() } else { direct(base, offset) }
+}
+
 /// Reads a field through a helper; zero where that fails or the kernel has no such field.
 #[inline(always)]
 fn probed<T: Copy + Default>(base: *const u8, offset: &Global<u32>) -> T {
@@ -52,7 +59,8 @@ fn probed<T: Copy + Default>(base: *const u8, offset: &Global<u32>) -> T {
     let mut value = T::default();
     if offset != ABSENT && !base.is_null() {
         let from = base.wrapping_byte_add(offset as usize);
-        if unsafe { bpf_probe_read_kernel((&raw mut value).cast(), size_of::<T>() as u32, from.cast()) } != 0 {
+        if unsafe { bpf_probe_read_kernel((&raw mut value).cast(), size_of::<T>() as u32, from.cast()) } != 0
+        {
             return T::default();
         }
     }

@@ -6,6 +6,14 @@
 #![no_main]
 #![feature(asm_experimental_arch)]
 
+/// Logs from a probe: development builds only (feature `bpf-log`); in others it is nothing at all.
+macro_rules! note {
+    ($ctx:expr, $($arg:tt)*) => {
+        #[cfg(feature = "bpf-log")]
+        aya_log_ebpf::info!($ctx, $($arg)*);
+    };
+}
+
 mod emit;
 mod filter;
 mod kernel;

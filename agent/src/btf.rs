@@ -61,3 +61,6 @@ pub enum BtfError {
     #[error("`{0}` is a bit field in this kernel")]
     BitField(String),
 }
+
+#[cfg(test)]
+mod tests;

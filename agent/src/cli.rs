@@ -77,6 +77,14 @@ pub struct RunArgs {
     #[arg(long, value_enum, value_name = "MODE")]
     pub rule_matching: Option<RuleMatching>,
 
+    /// Serve the event stream to `vedette record` at this Unix socket [default: /run/vedette/agent.sock for root].
+    #[arg(long, value_name = "PATH", conflicts_with = "no_socket")]
+    pub socket: Option<PathBuf>,
+
+    /// Serve no socket.
+    #[arg(long)]
+    pub no_socket: bool,
+
     /// How much to log on stderr: error, warn, info, debug, trace.
     #[arg(long, value_name = "LEVEL")]
     pub log: Option<String>,

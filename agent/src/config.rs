@@ -40,6 +40,7 @@ struct File {
     rule_matching: Option<RuleMatching>,
     max_processes: Option<usize>,
     max_cgroups: Option<usize>,
+    socket: Option<PathBuf>,
     log: Option<String>,
 }
 
@@ -80,8 +81,35 @@ pub struct Config {
     pub max_processes: usize,
     /// Most control groups in the table and in the kernel's filter.
     pub max_cgroups: usize,
+    /// Where recorders are served.
+    pub socket: Socket,
     /// Log level.
     pub log: String,
+}
+
+/// Where recorders are served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Socket {
+    /// Nowhere.
+    None,
+    /// At the usual place, if that is to be had.
+    Default,
+    /// Here.
+    Path(PathBuf),
+}
+
+/// The usual place.
+pub const DEFAULT_SOCKET: &str = "/run/vedette/agent.sock";
+
+impl Socket {
+    fn of(path: Option<PathBuf>, none: bool) -> Self {
+        match path {
+            _ if none => Self::None,
+            Some(path) => Self::Path(path),
+            None if nix::unistd::geteuid().is_root() => Self::Default,
+            None => Self::None,
+        }
+    }
 }
 
 impl Config {
@@ -115,6 +143,7 @@ impl Config {
             rule_matching: args.rule_matching.or(file.rule_matching).unwrap_or_default(),
             max_processes: file.max_processes.unwrap_or(65_536),
             max_cgroups: file.max_cgroups.unwrap_or(16_384),
+            socket: Socket::of(args.socket.or(file.socket), args.no_socket),
             log: args.log.or(file.log).unwrap_or_else(|| "info".into()),
         })
     }
@@ -191,7 +220,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("agent.yaml");
         std::fs::write(&path, "hostname: n1\nouptut: json\n").unwrap();
-        let error = Config::load(RunArgs { config: Some(path), ..RunArgs::default() }).unwrap_err().to_string();
+        let error =
+            Config::load(RunArgs { config: Some(path), ..RunArgs::default() }).unwrap_err().to_string();
         assert!(error.contains("ouptut") && error.contains("agent.yaml"), "{error}");
         assert!(error.contains('2'), "names the line: {error}");
     }

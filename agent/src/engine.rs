@@ -1,8 +1,6 @@
 //! The thread that knows things: records in, state brought up to date, rules evaluated, alerts out.
 
-mod finding;
-mod heal;
-mod summary;
+mod live;
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -11,15 +9,23 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, Sender, select_biased};
-use vedette_event::{
-    Body, Clock, NoNames, Record, State, View,
-    alert::{Alert, GapLog, Node},
-    decode,
+use vedette_abi::Ring;
+use vedette_event::{Body, Clock, Record, State, alert::Node, decode};
+use vedette_policy::{
+    PolicySet, RuleMatching,
+    pipeline::{Outcome, Pipeline, Raised},
 };
-use vedette_policy::{Evaluator, LiveFacts, Match, PolicySet, RuleMatching, correlate::Correlation};
 
-use self::summary::LastAlerts;
-use crate::{clock, names::Names, proc::Proc, sensor::Batch, sink::Sinks, stats::Stats};
+use self::live::Live;
+use crate::{
+    clock,
+    names::Names,
+    proc::{Proc, Sweep},
+    sensor::Batch,
+    sink::Sinks,
+    stats::Stats,
+    tap::Tap,
+};
 
 /// A control group came or went: the kernel's filter wants to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +62,8 @@ pub struct Engine {
     pub on_cgroup: Box<dyn FnMut(CgroupChange) + Send>,
     /// Which of several matching rules fire.
     pub matching: RuleMatching,
+    /// Who records.
+    pub tap: Tap,
 }
 
 /// The running thread.
@@ -95,18 +103,8 @@ impl Engine {
     ) -> std::io::Result<Running> {
         let (control, requests) = crossbeam_channel::bounded(1);
         let thread = std::thread::Builder::new().name("vedette-engine".into()).spawn(move || {
-            let mut work = Work {
-                evaluator: Some(Evaluator::new(policies).with_matching(self.matching)),
-                output: Output {
-                    node: self.node.clone(),
-                    sinks: Arc::clone(&self.sinks),
-                    stats: Arc::clone(&self.stats),
-                    gaps: GapLog::default(),
-                    last: LastAlerts::default(),
-                },
-                engine: self,
-                number: 0,
-            };
+            let mut work = Work::new(self);
+            work.replace_policies(Some(policies));
             loop {
                 select_biased! {
                     recv(requests) -> request => match request {
@@ -121,11 +119,15 @@ impl Engine {
                             Err(_) => break,
                         },
                     },
+                    recv(work.tap.joins()) -> join => work.join(join.ok()),
                     recv(batches) -> batch => match batch {
                         Ok(batch) => work.batch(batch, &recycle),
                         Err(_) => break,
                     },
-                    default(QUIET) => work.advance(),
+                    default(QUIET) => {
+                        work.advance();
+                        work.sweep();
+                    }
                 }
             }
             work.replace_policies(None);
@@ -134,74 +136,76 @@ impl Engine {
     }
 }
 
+/// Processes that are looked for between two batches.
+const SWEEP_STEP: usize = 64;
+
 /// How long it may be quiet before summaries that are due are told without an event to bring the time.
 const QUIET: Duration = Duration::from_secs(1);
 
 struct Work {
-    engine: Engine,
-    evaluator: Option<Evaluator>,
-    output: Output,
-    number: u64,
-}
-
-/// The way out of the engine.
-struct Output {
-    node: Node,
+    pipeline: Pipeline,
+    names: Option<Names>,
+    proc: Proc,
     sinks: Arc<Sinks>,
     stats: Arc<Stats>,
-    /// Losses that no alert has told yet.
-    gaps: GapLog,
-    last: LastAlerts,
+    on_cgroup: Box<dyn FnMut(CgroupChange) + Send>,
+    tap: Tap,
+    /// After a loss of state: looks for processes whose end was lost.
+    sweep: Option<Sweep>,
 }
 
-impl Output {
-    /// A rule matched; `view` is the event, where there is one.
-    fn matched(&mut self, matched: Match<'_>, view: Option<&View<'_>>) {
-        self.stats.matches.fetch_add(1, Relaxed);
-        let rule = matched.rule_index;
-        let throttled = matched.rule.throttle.is_some();
-        let is_summary = matches!(matched.correlation, Some(Correlation::Summary { .. }));
-        let finding = finding::of(matched);
-        let alert = match view {
-            Some(view) if !is_summary => Some(Alert::new(view, finding, &self.node)),
-            _ => self.last.summary(rule, finding),
-        };
-        let Some(mut alert) = alert else { return };
-        alert.gaps = self.gaps.take();
-        let alert = Arc::new(alert);
-        if throttled && !is_summary {
-            self.last.note(rule, &alert);
-        }
-        self.stats.alerts.fetch_add(1, Relaxed);
-        self.sinks.send(&alert);
+/// What is done with an alert.
+fn to_sinks<'a>(sinks: &'a Sinks, stats: &'a Stats) -> impl FnMut(Raised<'_>) + use<'a> {
+    |raised| {
+        stats.alerts.fetch_add(1, Relaxed);
+        sinks.send(&raised.alert);
     }
 }
 
 impl Work {
+    fn new(engine: Engine) -> Self {
+        Self {
+            pipeline: Pipeline::new(engine.state, engine.clock, engine.node, engine.matching),
+            names: engine.names,
+            proc: engine.proc,
+            sinks: engine.sinks,
+            stats: engine.stats,
+            on_cgroup: engine.on_cgroup,
+            tap: engine.tap,
+            sweep: None,
+        }
+    }
+
     /// Puts other policies in place, or none. What the old ones held back is told first.
     fn replace_policies(&mut self, set: Option<Arc<PolicySet>>) {
-        if let Some(old) = self.evaluator.take() {
-            old.finish(|matched| self.output.matched(matched, None));
-        }
-        self.output.last.clear();
-        self.evaluator = set.map(|set| Evaluator::new(set).with_matching(self.engine.matching));
+        self.pipeline.set_policies(set, to_sinks(&self.sinks, &self.stats));
     }
 
     /// Tells the summaries that are due.
     fn advance(&mut self) {
-        let now = self.engine.clock.realtime(clock::boottime());
-        if let Some(evaluator) = &mut self.evaluator {
-            evaluator.advance(now, |matched| self.output.matched(matched, None));
-        }
+        let now = self.pipeline.clock().realtime(clock::boottime());
+        self.pipeline.advance(now, to_sinks(&self.sinks, &self.stats));
+        self.stats.matches.store(self.pipeline.matches(), Relaxed);
+        self.tap.time(now);
+        self.tap.flush(&self.pipeline, self.names.as_ref());
+    }
+
+    /// Somebody records from here on.
+    fn join(&mut self, recorder: Option<crate::tap::Join>) {
+        self.tap.join(recorder, &self.pipeline, self.names.as_ref());
     }
 
     fn batch(&mut self, mut batch: Batch, recycle: &Sender<Batch>) {
         let began = Instant::now();
         for bytes in batch.iter() {
             match decode(bytes) {
-                Ok(record) => self.record(&record),
+                Ok(record) => {
+                    self.tap.before(&record, self.names.as_ref());
+                    self.record(&record);
+                    self.tap.record(bytes);
+                }
                 Err(error) => {
-                    self.engine.stats.undecodable.fetch_add(1, Relaxed);
+                    self.stats.undecodable.fetch_add(1, Relaxed);
                     tracing::warn!(%error, "a record could not be decoded");
                 }
             }
@@ -209,58 +213,52 @@ impl Work {
         batch.clear();
         // The pump has enough of them.
         let _ = recycle.try_send(batch);
+        self.sweep();
+        self.tap.flush(&self.pipeline, self.names.as_ref());
         self.publish(began);
     }
 
+    /// After a loss of state records, a few processes at a time: is each still there?
+    fn sweep(&mut self) {
+        let Some(sweep) = &mut self.sweep else { return };
+        if !sweep.step(&mut self.pipeline.state, &self.proc, clock::boottime(), SWEEP_STEP) {
+            tracing::info!(
+                ended = sweep.ended(),
+                "the process table was compared with /proc after a loss of records"
+            );
+            self.sweep = None;
+        }
+    }
+
     fn record(&mut self, record: &Record<'_>) {
-        let engine = &mut self.engine;
-        engine.stats.deliver(record.kind);
-        let applied = engine.state.apply(record);
-        match &record.body {
-            Body::Gap(gap) => {
-                engine.stats.gaps.fetch_add(1, Relaxed);
-                engine.stats.gap_lost.fetch_add(u64::from(gap.total), Relaxed);
-                self.output.gaps.note(record, engine.clock);
-                return;
-            }
-            Body::CgroupMkdir { facts, .. } => {
-                if let Some(group) = engine.state.cgroups.get(facts.id) {
-                    (engine.on_cgroup)(CgroupChange::Made(facts.id, group.path.to_string()));
+        self.stats.deliver(record.kind);
+        let mut outside =
+            Live { proc: &self.proc, names: self.names.as_ref(), stats: &self.stats, tap: &self.tap };
+        match self.pipeline.record(record, &mut outside, to_sinks(&self.sinks, &self.stats)) {
+            Outcome::Event => {}
+            Outcome::Gap(lost) => {
+                self.stats.gaps.fetch_add(1, Relaxed);
+                self.stats.gap_lost.fetch_add(u64::from(lost), Relaxed);
+                if matches!(&record.body, Body::Gap(gap) if gap.ring == u32::from(Ring::State as u8)) {
+                    self.sweep = Some(Sweep::new(&self.pipeline.state));
                 }
-                return;
             }
-            Body::CgroupRmdir { facts, .. } => {
-                (engine.on_cgroup)(CgroupChange::Removed(facts.id));
-                return;
-            }
-            _ => {}
-        }
-        let Some(mut id) = applied.process else { return };
-        if applied.incomplete {
-            id = heal::process(&mut engine.state, &engine.proc, id, &engine.stats);
-        }
-        self.number += 1;
-        let Some(process) = engine.state.processes.get(id) else { return };
-        let view = View {
-            record,
-            number: self.number,
-            process,
-            id,
-            state: &engine.state,
-            clock: engine.clock,
-            hostname: &engine.node.name,
-            names: match &engine.names {
-                Some(names) => names,
-                None => &NoNames,
+            Outcome::State => match &record.body {
+                Body::CgroupMkdir { facts, .. } => {
+                    if let Some(group) = self.pipeline.state.cgroups.get(facts.id) {
+                        (self.on_cgroup)(CgroupChange::Made(facts.id, group.path.to_string()));
+                    }
+                }
+                Body::CgroupRmdir { facts, .. } => (self.on_cgroup)(CgroupChange::Removed(facts.id)),
+                _ => {}
             },
-        };
-        let (Some(facts), Some(evaluator)) = (LiveFacts::new(view), &mut self.evaluator) else { return };
-        evaluator.evaluate(&facts, |matched| self.output.matched(matched, Some(&view)));
+        }
     }
 
     fn publish(&self, began: Instant) {
-        let (stats, state) = (&self.engine.stats, &self.engine.state);
+        let (stats, state) = (&self.stats, &self.pipeline.state);
         let table = state.processes.stats();
+        stats.matches.store(self.pipeline.matches(), Relaxed);
         stats.processes.store(table.entries as u64, Relaxed);
         stats.evicted.store(table.evicted_live + table.evicted_ended, Relaxed);
         stats.unknown_processes.store(state.stats().unknown_processes, Relaxed);

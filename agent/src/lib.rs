@@ -15,3 +15,4 @@ pub mod run;
 pub mod sensor;
 pub mod sink;
 pub mod stats;
+pub mod tap;

@@ -66,7 +66,9 @@ impl Exposed {
         let (status, body) = match path {
             "/metrics" => match self.text() {
                 Ok(text) => (StatusCode::OK, text),
-                Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written\n".to_owned()),
+                Err(_) => {
+                    (StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written\n".to_owned())
+                }
             },
             "/healthz" => (StatusCode::OK, "ok\n".to_owned()),
             "/readyz" if self.ready.load(Relaxed) => (StatusCode::OK, "ready\n".to_owned()),
@@ -77,7 +79,9 @@ impl Exposed {
         *response.status_mut() = status;
         response.headers_mut().insert(
             hyper::header::CONTENT_TYPE,
-            hyper::header::HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8"),
+            hyper::header::HeaderValue::from_static(
+                "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            ),
         );
         response
     }
@@ -122,11 +126,19 @@ impl Family<'_, '_> {
     }
 }
 
-fn counter<'a, 'e>(encoder: &'a mut DescriptorEncoder<'e>, name: &'static str, help: &'static str) -> Family<'a, 'e> {
+fn counter<'a, 'e>(
+    encoder: &'a mut DescriptorEncoder<'e>,
+    name: &'static str,
+    help: &'static str,
+) -> Family<'a, 'e> {
     Family { encoder, name, help, kind: MetricType::Counter }
 }
 
-fn gauge<'a, 'e>(encoder: &'a mut DescriptorEncoder<'e>, name: &'static str, help: &'static str) -> Family<'a, 'e> {
+fn gauge<'a, 'e>(
+    encoder: &'a mut DescriptorEncoder<'e>,
+    name: &'static str,
+    help: &'static str,
+) -> Family<'a, 'e> {
     Family { encoder, name, help, kind: MetricType::Gauge }
 }
 
@@ -211,7 +223,8 @@ pub async fn serve(listener: TcpListener, exposed: Arc<Exposed>) {
                 let response = exposed.answer(request.uri().path());
                 async move { Ok::<_, Infallible>(response) }
             });
-            let connection = http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
+            let connection =
+                http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
             // A client that goes away or dawdles is its own affair.
             let _ = tokio::time::timeout(CONNECTION_TIME, connection).await;
             drop(slot);

@@ -59,7 +59,8 @@ impl Origin {
 
 /// The built-in policies as sources, in the order of their names.
 pub fn built_in() -> Vec<Source> {
-    let mut files: Vec<_> = BUILT_IN.files().filter(|f| f.path().extension().is_some_and(|e| e == "yaml")).collect();
+    let mut files: Vec<_> =
+        BUILT_IN.files().filter(|f| f.path().extension().is_some_and(|e| e == "yaml")).collect();
     files.sort_by_key(|f| f.path());
     files
         .into_iter()

@@ -24,14 +24,16 @@ use nix::{
     sys::stat::Mode,
 };
 use vedette_abi::TaskFacts;
-use vedette_event::{Process, ProcessKey, process::TICK};
+use vedette_event::{Process, ProcessKey, State, process::TICK};
 
 use crate::identity::Hierarchy;
 
 mod program;
 mod stat;
+mod sweep;
 
 pub use stat::{Stat, namespace};
+pub use sweep::Sweep;
 
 /// Most bytes that are read of a file with lines.
 const TEXT_CAP: u64 = 64 * 1024;
@@ -153,6 +155,25 @@ impl Proc {
     /// The directory cannot be read.
     pub fn snapshot(&self) -> Result<impl Iterator<Item = Result<Process, ProcError>> + '_, ProcError> {
         Ok(self.pids()?.into_iter().map(|pid| self.process(pid)))
+    }
+
+    /// Puts into the state what the task iterator has left out (on some machines, process 1). Returns how many there
+    /// were.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    pub fn fill_in(&self, state: &mut State) -> Result<usize, ProcError> {
+        let mut found = 0;
+        for pid in self.pids()? {
+            if state.processes.latest(pid).is_none()
+                && let Ok(process) = self.process(pid)
+            {
+                state.complete(process);
+                found += 1;
+            }
+        }
+        state.link_parents();
+        Ok(found)
     }
 
     /// Whether the process with this key is still running, a zombie not counted.

@@ -52,7 +52,8 @@ impl Pump {
     pub fn start(drain: Drain) -> std::io::Result<Self> {
         let (full, batches) = crossbeam_channel::bounded(QUEUE);
         let (recycle, empty) = crossbeam_channel::bounded(QUEUE);
-        let stop = Arc::new(EventFd::from_value_and_flags(0, EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?);
+        let stop =
+            Arc::new(EventFd::from_value_and_flags(0, EfdFlags::EFD_NONBLOCK | EfdFlags::EFD_CLOEXEC)?);
         let thread = std::thread::Builder::new().name("vedette-pump".into()).spawn({
             let stop = Arc::clone(&stop);
             move || run(drain, &stop, &full, &empty)
@@ -81,14 +82,23 @@ impl Pump {
     }
 }
 
-fn run(mut drain: Drain, stop: &EventFd, full: &Sender<Batch>, empty: &Receiver<Batch>) -> std::io::Result<()> {
+fn run(
+    mut drain: Drain,
+    stop: &EventFd,
+    full: &Sender<Batch>,
+    empty: &Receiver<Batch>,
+) -> std::io::Result<()> {
     let mut waiting = Batch::default();
     loop {
         // Programs are detached before this is set, so a round that begins after seeing it misses nothing.
         let stopping = stop.read().is_ok();
         let behind = full.is_full();
         let drained = if behind && !stopping {
-            if waiting.bytes() < STATE_BACKLOG { drain.round(clock::boottime(), false, &mut waiting) } else { Drained::Idle }
+            if waiting.bytes() < STATE_BACKLOG {
+                drain.round(clock::boottime(), false, &mut waiting)
+            } else {
+                Drained::Idle
+            }
         } else {
             drain.round(clock::boottime(), true, &mut waiting)
         };

@@ -71,6 +71,7 @@ struct Parts {
     sensor: SharedSensor,
     pump: Pump,
     engine: Running,
+    tap_server: Option<crate::tap::Server>,
     sinks: Arc<Sinks>,
     stats: Arc<Stats>,
     origin: Origin,
@@ -86,7 +87,8 @@ struct Parts {
 pub fn run(args: RunArgs) -> Result<(), RunError> {
     let config = Config::load(args).map_err(RunError::input)?;
     report::start_logging(&config.log);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::internal)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::internal)?;
     runtime.block_on(async {
         // Before anything is started, so that an early Ctrl-C ends the start in order, too.
         let mut signals = Signals::new().map_err(RunError::internal)?;
@@ -176,6 +178,9 @@ fn stop(parts: Parts) -> Result<(), RunError> {
     parts.pump.finish();
     let engine = parts.engine.join();
     let pump = parts.pump.join();
+    if !parts.tap_server.is_none_or(|server| server.finish(FLUSH / 3)) {
+        tracing::warn!("a recorder did not take what was left for it");
+    }
     let sinks = parts.sinks.shutdown(FLUSH);
     report::stopped(&parts.sensor, &parts.stats, &sinks);
     if !engine {
@@ -192,7 +197,11 @@ fn exposed(parts: &Parts) -> Exposed {
         counters: Box::new(move || lock(&counters).counters().ok()),
         programs: Box::new(move || report::program_counts(&lock(&programs))),
         sinks: Box::new(move || {
-            let count = |s: crate::sink::SinkStats| SinkCount { name: s.name, written: s.written, dropped: s.dropped };
+            let count = |s: crate::sink::SinkStats| SinkCount {
+                name: s.name,
+                written: s.written,
+                dropped: s.dropped,
+            };
             sinks.stats().into_iter().map(count).collect()
         }),
         rules: Box::new(move || rules.load(Relaxed)),

@@ -45,7 +45,8 @@ pub fn build(workspace: &Workspace, bpf_object: Option<&Path>) -> Result<PathBuf
     // Cargo says where the executable is, whatever target directory or triple the person has configured.
     cargo.args(["--message-format", "json-render-diagnostics"]);
     if let Some(object) = bpf_object {
-        cargo.env("VEDETTE_BPF_OBJECT", object);
+        // Another object than the built-in one is the one with the development log.
+        cargo.env("VEDETTE_BPF_OBJECT", object).args(["--features", "bpf-log"]);
     }
     if exec::is_ci() {
         cargo.arg("--locked");

@@ -81,7 +81,8 @@ fn format(workspace: &Workspace) -> Result<()> {
 
 fn clippy(workspace: &Workspace) -> Result<()> {
     let mut cargo = workspace.cargo();
-    cargo.args(["clippy", "--workspace", "--exclude", build_ebpf::PACKAGE, "--all-targets"]);
+    // One crate's warnings must not hide those of the others.
+    cargo.args(["clippy", "--workspace", "--exclude", build_ebpf::PACKAGE, "--all-targets", "--keep-going"]);
     if exec::is_ci() {
         cargo.arg("--locked");
     }

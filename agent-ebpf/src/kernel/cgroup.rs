@@ -14,7 +14,7 @@ kstruct!(
     /// `css_set`
     CssSet
 );
-kfields!(direct CssSet {
+kfields!(guarded CssSet {
     default_cgroup -> Cgroup = CSS_SET_DFL_CGRP;
 });
 
@@ -24,6 +24,7 @@ impl CssSet {
     pub fn cgroup(self) -> Cgroup {
         match CGROUP_SUBSYS.load() {
             ABSENT => self.default_cgroup(),
+            _ if self.is_null() || CSS_SET_SUBSYS.load() == ABSENT => self.default_cgroup(),
             row => {
                 let offset = CSS_SET_SUBSYS.load() as usize + row as usize * 8;
                 let css = unsafe { core::ptr::read_volatile(self.0.byte_add(offset).cast::<*const u8>()) };
@@ -40,7 +41,7 @@ kstruct!(
     /// `cgroup`
     Cgroup
 );
-kfields!(direct Cgroup {
+kfields!(guarded Cgroup {
     kn -> KernfsNode = CGROUP_KN;
     root -> CgroupRoot = CGROUP_ROOT;
 });
@@ -57,7 +58,7 @@ kstruct!(
     /// `kernfs_node`
     KernfsNode
 );
-kfields!(direct KernfsNode {
+kfields!(guarded KernfsNode {
     id: u64 = KERNFS_ID;
 });
 
@@ -65,6 +66,6 @@ kstruct!(
     /// `cgroup_root`
     CgroupRoot
 );
-kfields!(direct CgroupRoot {
+kfields!(guarded CgroupRoot {
     hierarchy_id: u32 = CGROUP_ROOT_ID;
 });

@@ -18,7 +18,7 @@ kfields!(direct Nsproxy {
 macro_rules! namespaces {
     ($($(#[$m:meta])* $name:ident = $symbol:ident;)*) => {$(
         kstruct!($(#[$m])* $name);
-        kfields!(direct $name { inum: u32 = $symbol; });
+        kfields!(guarded $name { inum: u32 = $symbol; });
     )*};
 }
 namespaces! {

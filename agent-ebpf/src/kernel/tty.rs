@@ -15,7 +15,7 @@ kstruct!(
     /// `tty_driver`
     TtyDriver
 );
-kfields!(direct TtyDriver {
+kfields!(guarded TtyDriver {
     major: u32 = TTY_DRIVER_MAJOR;
     minor_start: u32 = TTY_DRIVER_MINOR_START;
 });

@@ -1,6 +1,8 @@
 //! A file was opened: `open`, `creat`, `openat`, `openat2`.
 
-use aya_ebpf::{helpers::generated::bpf_probe_read_user, macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{
+    helpers::generated::bpf_probe_read_user, macros::btf_tracepoint, programs::BtfTracePointContext,
+};
 use vedette_abi::{Call, FileOpen, Kind, ProbeError, filter_flags, header_flags, path_flags};
 
 use super::syscall::Exit;
@@ -21,6 +23,7 @@ pub fn file_open(ctx: BtfTracePointContext) -> i32 {
     if !filter::wants(Kind::FileOpen, exit.task) {
         return 0;
     }
+    note!(&ctx, "file_open: pid {} call {} returned {}", exit.task.tgid(), exit.call, exit.ret);
     let Some(mut record) = Record::new::<FileOpen>() else {
         emit::failed(Kind::FileOpen, ProbeError::NoScratch);
         return 0;

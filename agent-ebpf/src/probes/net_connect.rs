@@ -1,6 +1,8 @@
 //! A socket was connected.
 
-use aya_ebpf::{helpers::generated::bpf_probe_read_user, macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{
+    helpers::generated::bpf_probe_read_user, macros::btf_tracepoint, programs::BtfTracePointContext,
+};
 use vedette_abi::{Kind, NetConnect, ProbeError, header_flags};
 
 use super::syscall::Exit;
@@ -34,6 +36,7 @@ pub fn net_connect(ctx: BtfTracePointContext) -> i32 {
     if !filter::wants(Kind::NetConnect, exit.task) {
         return 0;
     }
+    note!(&ctx, "net_connect: pid {} fd {} returned {}", exit.task.tgid(), exit.args[0], exit.ret);
     let [fd, addr, addr_len, _] = exit.args;
     let file = exit.task.files().file(fd as u32);
     if file.is_null() || !file.inode().is_socket() {

@@ -1,7 +1,9 @@
 //! fork and exit, the snapshot of what was there before, and the facts that all process records share.
 
 use aya_ebpf::{helpers::generated::bpf_seq_write, macros::btf_tracepoint, programs::BtfTracePointContext};
-use vedette_abi::{ABI_VERSION, Call, Header, Kind, ProbeError, ProcessExit, ProcessFork, TaskFacts, task_flags};
+use vedette_abi::{
+    ABI_VERSION, Call, Header, Kind, ProbeError, ProcessExit, ProcessFork, TaskFacts, task_flags,
+};
 
 use crate::{
     emit,
@@ -66,7 +68,7 @@ pub fn facts(task: Task, out: &mut TaskFacts) {
     }
     out.flags = flags;
     out.comm = comm_bytes(task.comm());
-    out.parent_comm = comm_bytes(parent.comm());
+    out.parent_comm = comm_bytes(parent.group_leader().comm());
 }
 
 #[inline(always)]
@@ -81,6 +83,7 @@ pub fn process_fork(ctx: BtfTracePointContext) -> i32 {
     if child.pid() != child.tgid() {
         return 0; // a thread
     }
+    note!(&ctx, "process_fork: child {}", child.tgid());
     let Some(record) = Record::new::<ProcessFork>() else {
         emit::failed(Kind::ProcessFork, ProbeError::NoScratch);
         return 0;
@@ -110,6 +113,7 @@ pub fn process_exit(ctx: BtfTracePointContext) -> i32 {
     if !dead {
         return 0;
     }
+    note!(&ctx, "process_exit: pid {}", task.tgid());
     let Some(record) = Record::new::<ProcessExit>() else {
         emit::failed(Kind::ProcessExit, ProbeError::NoScratch);
         return 0;

@@ -1,6 +1,8 @@
 //! A process replaced its program.
 
-use aya_ebpf::{helpers::generated::bpf_task_pt_regs, macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{
+    helpers::generated::bpf_task_pt_regs, macros::btf_tracepoint, programs::BtfTracePointContext,
+};
 use vedette_abi::{ARGV_CAP, Call, ENV_CAP, Kind, NR_EXECVEAT, ProbeError, ProcessExec, filter_flags};
 
 use crate::{
@@ -20,6 +22,7 @@ pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
     let task = Task::from_ptr(ctx.arg(0));
     let old_tid: u64 = ctx.arg(1);
     let binprm = Binprm::from_ptr(ctx.arg(2));
+    note!(&ctx, "process_exec: pid {}", task.tgid());
     let Some(mut record) = Record::new::<ProcessExec>() else {
         emit::failed(Kind::ProcessExec, ProbeError::NoScratch);
         return 0;

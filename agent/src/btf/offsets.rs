@@ -24,6 +24,15 @@ impl Offsets {
         self.values.iter().find(|(s, _)| *s == symbol).map(|(_, v)| *v)
     }
 
+    /// The same with another value for one global: how tests make stale or missing offsets.
+    #[must_use]
+    pub fn with(mut self, symbol: &str, value: u32) -> Self {
+        for entry in self.values.iter_mut().filter(|(s, _)| *s == symbol) {
+            entry.1 = value;
+        }
+        self
+    }
+
     /// Optional fields that this kernel lacks, as sentences.
     pub fn missing(&self) -> &[String] {
         &self.missing
@@ -38,7 +47,7 @@ pub fn resolve_all(btf: &Btf) -> Result<Offsets, BtfError> {
     resolve(btf, KERNEL_FIELDS)
 }
 
-fn resolve(btf: &Btf, fields: &'static [KernelField]) -> Result<Offsets, BtfError> {
+pub(super) fn resolve(btf: &Btf, fields: &'static [KernelField]) -> Result<Offsets, BtfError> {
     let structures = btf.structures(fields.iter().map(|f| f.of));
     let mut out = Offsets::default();
     for field in fields {

@@ -30,6 +30,9 @@ mod kind {
 /// Deepest nesting of typedefs and anonymous members that is followed; a loop in broken data ends here.
 const DEPTH: u32 = 32;
 
+/// Most members that one search looks at: more than any structure of a kernel has, anonymous members included.
+const MEMBERS: u32 = 65_536;
+
 /// Where a field is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
@@ -48,6 +51,14 @@ impl Field {
     pub fn byte_offset(&self) -> Option<u32> {
         (self.bit_size.is_none() && self.bit_offset.is_multiple_of(8)).then_some(self.bit_offset / 8)
     }
+}
+
+/// A search for the members of one name.
+struct Search<'n> {
+    name: &'n [u8],
+    /// Members that may still be looked at: broken data could hold itself many times over.
+    budget: u32,
+    hits: Vec<Field>,
 }
 
 /// One type as the index finds it.
@@ -193,6 +204,10 @@ impl Btf {
         let mut found = None;
         for (offset, id) in &self.structs {
             if self.name(*offset) == name.as_bytes() {
+                // A name may stand in the strings twice.
+                if found.is_some() {
+                    return Err(BtfError::Ambiguous(name.to_owned()));
+                }
                 found = Some(id.ok_or_else(|| BtfError::Ambiguous(name.to_owned()))?);
             }
         }
@@ -209,7 +224,10 @@ impl Btf {
         for (offset, id) in &self.structs {
             let Ok(name) = std::str::from_utf8(self.name(*offset)) else { continue };
             if let Some((name, slot)) = out.get_key_value(name).map(|(k, _)| *k).zip(out.get_mut(name)) {
-                *slot = id.ok_or_else(|| BtfError::Ambiguous(name.to_owned()));
+                *slot = match (&*slot, id) {
+                    (Err(BtfError::NoStruct(_)), Some(id)) => Ok(*id),
+                    _ => Err(BtfError::Ambiguous(name.to_owned())),
+                };
             }
         }
         out
@@ -235,8 +253,12 @@ impl Btf {
     pub(super) fn field_in(&self, structure: u32, path: &str) -> Result<Option<Field>, BtfError> {
         let mut at = Field { bit_offset: 0, bit_size: None, size: 0, type_id: structure };
         for name in path.split('.') {
-            let mut hits = Vec::new();
-            self.members(at.type_id, name.as_bytes(), 0, DEPTH, &mut hits);
+            let mut search = Search { name: name.as_bytes(), budget: MEMBERS, hits: Vec::new() };
+            self.members(at.type_id, 0, DEPTH, &mut search);
+            if search.budget == 0 {
+                return Err(BtfError::Malformed { at: self.strings, what: "structures that end" });
+            }
+            let mut hits = search.hits;
             // The same place under one name in several branches of a union is one field.
             hits.dedup();
             let hit = match hits.as_slice() {
@@ -244,18 +266,26 @@ impl Btf {
                 [hit] => *hit,
                 _ => return Err(BtfError::Ambiguous(path.to_owned())),
             };
-            at = Field { bit_offset: at.bit_offset + hit.bit_offset, ..hit };
+            let bit_offset = at
+                .bit_offset
+                .checked_add(hit.bit_offset)
+                .ok_or(BtfError::Malformed { at: self.strings, what: "members inside their structures" })?;
+            at = Field { bit_offset, ..hit };
         }
         Ok(Some(at))
     }
 
-    /// Collects the members called `name`, anonymous members searched through.
-    fn members(&self, id: u32, name: &[u8], base: u32, depth: u32, hits: &mut Vec<Field>) {
+    /// Collects the members that have the name, anonymous members searched through.
+    fn members(&self, id: u32, base: u32, depth: u32, search: &mut Search<'_>) {
         let Some((_, ty)) = self.resolve(id) else { return };
         if depth == 0 || !matches!(ty.kind, kind::STRUCT | kind::UNION) {
             return;
         }
         for m in 0..ty.vlen as usize {
+            search.budget = search.budget.saturating_sub(1);
+            if search.budget == 0 {
+                return;
+            }
             let at = ty.rest + m * 12;
             let (Some(n), Some(t), Some(o)) =
                 (read_u32(&self.data, at), read_u32(&self.data, at + 4), read_u32(&self.data, at + 8))
@@ -265,9 +295,9 @@ impl Btf {
             let (bits, bit_size) = if ty.flag { (o & 0xff_ffff, o >> 24) } else { (o, 0) };
             let Some(bits) = base.checked_add(bits) else { continue };
             if n == 0 || self.name(n).is_empty() {
-                self.members(t, name, bits, depth - 1, hits);
-            } else if self.name(n) == name {
-                hits.push(Field {
+                self.members(t, bits, depth - 1, search);
+            } else if self.name(n) == search.name {
+                search.hits.push(Field {
                     bit_offset: bits,
                     bit_size: (bit_size != 0).then_some(bit_size),
                     size: self.size_of(t, DEPTH).unwrap_or(0),

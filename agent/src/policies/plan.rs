@@ -90,7 +90,9 @@ fn requires_success(cond: &Cond) -> bool {
                         matches!(&atom.test, Test::Text(TextOp::Equal, values) if values.iter().all(|v| v == b"SUCCESS"))
                     }
                     // A file that was not opened was not created either, and has no kernel path.
-                    FieldId::EvtIsOpenCreate | FieldId::EvtIsOpenExec => matches!(atom.test, Test::Bool(true)),
+                    FieldId::EvtIsOpenCreate | FieldId::EvtIsOpenExec => {
+                        matches!(atom.test, Test::Bool(true))
+                    }
                     FieldId::FdRealpath => true,
                     _ => false,
                 }
@@ -135,7 +137,9 @@ mod tests {
 
     #[test]
     fn failed_opens_come_up_only_for_rules_that_can_match_them() {
-        let flag = |c: &str| of(&format!("evt.type = openat and {c}")).filter().flags & filter_flags::FAILED_OPENS != 0;
+        let flag = |c: &str| {
+            of(&format!("evt.type = openat and {c}")).filter().flags & filter_flags::FAILED_OPENS != 0
+        };
         assert!(!flag("fd.num >= 0"));
         assert!(!flag("evt.res = SUCCESS"));
         assert!(!flag("evt.failed = false and fd.name = /x"));

@@ -130,7 +130,8 @@ impl Watcher {
     fn concerns(&self, name: Option<&std::ffi::OsStr>) -> bool {
         let Some(name) = name else { return true };
         self.paths.iter().any(|path| {
-            let is_file_there = path.is_dir() && Path::new(name).extension().is_some_and(|e| e == "yaml" || e == "yml");
+            let is_file_there =
+                path.is_dir() && Path::new(name).extension().is_some_and(|e| e == "yaml" || e == "yml");
             // A ConfigMap's files are links through `..data`, which is what gets replaced.
             is_file_there || name == "..data" || path.file_name() == Some(name)
         })

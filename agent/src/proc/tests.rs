@@ -11,9 +11,10 @@ use std::{
 };
 
 use vedette_abi::{ARGV_CAP, path_flags, task_flags};
-use vedette_event::{State, StateLimits};
+use vedette_event::{StateLimits, decode};
 
 use super::*;
+use crate::sensor::{Sensor, SensorOptions};
 
 /// A `/proc` of files.
 struct Fixture(tempfile::TempDir);
@@ -274,4 +275,78 @@ fn processes_that_come_and_go_do_no_harm() {
         }
     }
     assert!(read > 0);
+}
+
+#[test]
+fn a_sweep_ends_what_is_gone() {
+    let fixture = Fixture::new();
+    let mut state = State::new(StateLimits::default());
+    for pid in 10..40 {
+        fixture.add(pid, 0, u64::from(pid), "x", 0);
+        state.complete(fixture.proc().process(pid).unwrap());
+    }
+    std::fs::remove_dir_all(fixture.0.path().join("12")).unwrap();
+    std::fs::remove_dir_all(fixture.0.path().join("13")).unwrap();
+    fixture.add(13, 0, 900, "another", 0);
+    let mut sweep = Sweep::new(&state);
+    let mut steps = 1;
+    while sweep.step(&mut state, &fixture.proc(), 77, 7) {
+        steps += 1;
+    }
+    assert_eq!((steps, sweep.ended()), (5, 2));
+    let ended: Vec<u32> =
+        state.processes.iter().filter(|p| p.exited == Some(77)).map(|p| p.key.tgid).collect();
+    assert_eq!(ended, [12, 13]);
+}
+
+#[test]
+fn proc_and_the_kernel_say_the_same() {
+    if !nix::unistd::geteuid().is_root() {
+        assert!(std::env::var_os("CI").is_none(), "needs root");
+        eprintln!("skipped: needs root to load the task iterator");
+        return;
+    }
+    let child = sleeper(Command::new("/bin/sleep").arg("60"));
+    let hierarchy = Hierarchy::of_host().unwrap();
+    let mut sensor = Sensor::load(&SensorOptions {
+        cgroup_controller: hierarchy.controller.map(|c| c.enumerator),
+        ..SensorOptions::default()
+    })
+    .unwrap();
+    let bytes = sensor.snapshot().unwrap();
+    let proc = Proc::default().with_hierarchy(hierarchy);
+    let (mut compared, mut rest) = (0, bytes.as_slice());
+    while let Some(len) = rest.first_chunk().map(|len| u32::from_le_bytes(*len) as usize) {
+        let (record, tail) = rest.split_at(len);
+        rest = tail;
+        let vedette_event::Body::ProcessSnapshot(body) = decode(record).unwrap().body else { panic!() };
+        let mut kernel = body.task;
+        let key = ProcessKey { tgid: kernel.tgid, start: kernel.start };
+        // Others may change between the two looks.
+        if kernel.tgid != child.0.id() && kernel.tgid != 1 && kernel.tgid != 2 {
+            continue;
+        }
+        let mut read = proc.complete(key).unwrap().task;
+        assert_eq!(read.parent_start / TICK, kernel.parent_start / TICK);
+        (read.parent_start, kernel.parent_start) = (0, 0);
+        // The kernel names the thread that forked, or the idle task; /proc the parent's first thread, or nobody.
+        (read.parent_comm, kernel.parent_comm) = ([0; 16], [0; 16]);
+        assert_eq!(read, kernel);
+        compared += 1;
+    }
+    assert!(compared >= 2, "the child, kthreadd, and process 1 where the iterator gives it");
+}
+
+#[test]
+fn what_the_iterator_left_out_is_filled_in() {
+    let fixture = Fixture::new();
+    let mut state = State::new(StateLimits::default());
+    for pid in 10..13 {
+        fixture.add(pid, pid - 1, u64::from(pid), "x", 0);
+    }
+    state.complete(fixture.proc().complete(key(12, 12)).unwrap());
+    assert_eq!(fixture.proc().fill_in(&mut state).unwrap(), 2);
+    assert_eq!(fixture.proc().fill_in(&mut state).unwrap(), 0);
+    let last = state.processes.find(key(12, 12)).unwrap();
+    assert_eq!(state.processes.ancestors(last).map(|(_, p)| p.key.tgid).collect::<Vec<_>>(), [11, 10]);
 }

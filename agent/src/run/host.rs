@@ -15,9 +15,8 @@ pub fn obstacle() -> Option<String> {
         ));
     }
     let missing = missing_capabilities(&std::fs::read_to_string("/proc/self/status").ok()?);
-    (!missing.is_empty()).then(|| {
-        format!("loading BPF programs needs {}: run as root, e.g. with sudo", missing.join(" and "))
-    })
+    (!missing.is_empty())
+        .then(|| format!("loading BPF programs needs {}: run as root, e.g. with sudo", missing.join(" and ")))
 }
 
 /// Of what is needed, what `/proc/self/status` does not list as effective. `CAP_SYS_ADMIN` stands for both.

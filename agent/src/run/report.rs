@@ -26,7 +26,8 @@ pub fn start_logging(level: &str) {
 
 /// Programs that run, and programs that this kernel does not take.
 pub fn program_counts(sensor: &Sensor) -> (usize, usize) {
-    let count = |wanted: fn(&ProgramState) -> bool| sensor.programs().iter().filter(|p| wanted(&p.state)).count();
+    let count =
+        |wanted: fn(&ProgramState) -> bool| sensor.programs().iter().filter(|p| wanted(&p.state)).count();
     (
         count(|state| *state == ProgramState::Attached),
         count(|state| matches!(state, ProgramState::Unavailable(_))),
@@ -62,12 +63,15 @@ pub fn stopped(sensor: &Mutex<Sensor>, stats: &Stats, sinks: &[SinkStats]) {
             let total = counters.total();
             let delivered = stats.delivered_events();
             let dropped = total.ring_full + total.errors + stats.undecodable.load(Relaxed);
-            let balance = if total.balances() && total.produced == delivered + dropped { "" } else { " (UNBALANCED)" };
+            let balance =
+                if total.balances() && total.produced == delivered + dropped { "" } else { " (UNBALANCED)" };
             eprintln!(
                 "stopped: {} events produced = {delivered} delivered + {dropped} dropped{balance}; {alerts} alerts, {unwritten} not written",
                 total.produced
             );
         }
-        Err(error) => eprintln!("stopped: {alerts} alerts, {unwritten} not written; the kernel's books: {error}"),
+        Err(error) => {
+            eprintln!("stopped: {alerts} alerts, {unwritten} not written; the kernel's books: {error}")
+        }
     }
 }

@@ -13,22 +13,24 @@ use vedette_event::{
     State, StateLimits,
     alert::{Format, Node},
     decode,
+    recording::Header,
 };
 use vedette_policy::{PolicySet, RuleMatching};
 
 use super::{Parts, RunError, host, lock, report};
 use crate::{
     cli, clock,
-    config::Config,
+    config::{Config, DEFAULT_SOCKET, Socket},
     engine::{CgroupChange, Engine},
     identity::{Hierarchy, scopes_of_path},
     names::Names,
     policies::{self, Origin, PolicyError},
-    proc::Proc,
+    proc::{Proc, ProcError},
     pump::Pump,
-    sensor::{Drain, Sensor, SensorOptions},
+    sensor::{Drain, Sensor, SensorError, SensorOptions, self_check},
     sink::{Destination, SinkConfig, Sinks},
     stats::Stats,
+    tap::{Server, Tap},
 };
 
 /// Starts everything.
@@ -75,12 +77,13 @@ pub fn start(config: &Config) -> Result<Parts, RunError> {
     if let Some(hierarchy) = &hierarchy {
         proc = proc.with_hierarchy(hierarchy.clone());
     }
-    let mut state = State::new(StateLimits {
+    let limits = StateLimits {
         processes: config.max_processes,
         cgroups: config.max_cgroups,
         hierarchy: hierarchy.as_ref().map(|h| h.number),
-    });
-    snapshot(&mut state, &mut sensor, &proc);
+    };
+    let mut state = State::new(limits);
+    snapshot(&mut state, &mut sensor, &proc)?;
     for group in hierarchy.iter().flat_map(Hierarchy::walk) {
         state.cgroups.insert(group.id, &group.path);
         sensor.filter().set_scopes(group.id, scopes_of_path(&group.path));
@@ -88,15 +91,24 @@ pub fn start(config: &Config) -> Result<Parts, RunError> {
 
     let stats = Arc::new(Stats::default());
     let sensor = Arc::new(Mutex::new(sensor));
+    let clock = clock::wall_clock();
+    let node = Node {
+        name: config.hostname.clone(),
+        boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+            .unwrap_or_default()
+            .trim()
+            .to_owned(),
+        kubernetes: false,
+    };
+    let header = Header { agent: env!("CARGO_PKG_VERSION").to_owned(), ..Header::new(&node, clock, limits) };
+    let (tap_server, tap) = start_tap(&config.socket, header)?;
     let engine = Engine {
         state,
-        clock: clock::wall_clock(),
-        node: Node {
-            name: config.hostname.clone(),
-            boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
-            kubernetes: false,
-        },
-        names: Names::of_host().inspect_err(|error| tracing::warn!(%error, "user names are not looked up")).ok(),
+        clock,
+        node,
+        names: Names::of_host()
+            .inspect_err(|error| tracing::warn!(%error, "user names are not looked up"))
+            .ok(),
         proc,
         sinks: Arc::clone(&sinks),
         stats: Arc::clone(&stats),
@@ -111,18 +123,35 @@ pub fn start(config: &Config) -> Result<Parts, RunError> {
             cli::RuleMatching::All => RuleMatching::All,
             cli::RuleMatching::First => RuleMatching::First,
         },
+        tap,
     };
     let rules = Arc::new(AtomicUsize::new(0));
     rules.store(active_rules(&set), Relaxed);
     report::degradations(&lock(&sensor), &set);
-    let engine =
-        engine.start(set, pump.batches.clone(), pump.recycle.clone()).map_err(RunError::internal)?;
-    Ok(Parts { sensor, pump, engine, sinks, stats, origin, rules, closed })
+    let engine = engine.start(set, pump.batches.clone(), pump.recycle.clone()).map_err(RunError::internal)?;
+    Ok(Parts { sensor, pump, engine, tap_server, sinks, stats, origin, rules, closed })
 }
 
 /// Rules that are on.
 pub fn active_rules(set: &PolicySet) -> usize {
     set.rules().iter().filter(|r| r.is_active()).count()
+}
+
+/// Serves recorders. A socket that was asked for must be had; the usual one need not.
+fn start_tap(socket: &Socket, header: Header) -> Result<(Option<Server>, Tap), RunError> {
+    let path = match socket {
+        Socket::None => return Ok((None, Tap::off())),
+        Socket::Default => DEFAULT_SOCKET.as_ref(),
+        Socket::Path(path) => path.as_path(),
+    };
+    match Server::start(path, header) {
+        Ok((server, joins)) => Ok((Some(server), Tap::new(joins))),
+        Err(error) if *socket == Socket::Default => {
+            tracing::warn!("nobody can record: {error}");
+            Ok((None, Tap::off()))
+        }
+        Err(error) => Err(RunError::input(error)),
+    }
 }
 
 fn start_sinks(config: &Config, closed: &Arc<Notify>) -> Result<Sinks, RunError> {
@@ -131,17 +160,14 @@ fn start_sinks(config: &Config, closed: &Arc<Notify>) -> Result<Sinks, RunError>
         cli::Output::Json => Format::Json,
         cli::Output::Ocsf => Format::Ocsf,
     });
-    let configs = config
-        .alerts
-        .iter()
-        .map(|path| SinkConfig::new(Destination::from(path.as_path()), format))
-        .collect();
+    let configs =
+        config.alerts.iter().map(|path| SinkConfig::new(Destination::from(path.as_path()), format)).collect();
     let closed = Arc::clone(closed);
     Sinks::start(configs, Arc::new(move |_| closed.notify_one())).map_err(RunError::input)
 }
 
 /// Takes note of the processes that are there already.
-fn snapshot(state: &mut State, sensor: &mut Sensor, proc: &Proc) {
+fn snapshot(state: &mut State, sensor: &mut Sensor, proc: &Proc) -> Result<(), RunError> {
     match sensor.snapshot() {
         Ok(bytes) => {
             let mut keys = Vec::new();
@@ -150,17 +176,35 @@ fn snapshot(state: &mut State, sensor: &mut Sensor, proc: &Proc) {
                 rest = tail;
                 match decode(record) {
                     Ok(record) => {
-                        keys.extend(state.apply(&record).process.and_then(|id| state.processes.get(id)).map(|p| p.key));
+                        keys.extend(
+                            state
+                                .apply(&record)
+                                .process
+                                .and_then(|id| state.processes.get(id))
+                                .map(|p| p.key),
+                        );
                     }
                     Err(error) => tracing::warn!(%error, "a record of the snapshot could not be decoded"),
                 }
             }
+            self_check(&state.processes).map_err(|why| RunError::input(SensorError::Offsets(why)))?;
             state.link_parents();
             for key in keys {
-                // A process that has ended meanwhile is told by the rings.
-                if let Ok(process) = proc.complete(key) {
-                    state.complete(process);
+                match proc.complete(key) {
+                    Ok(process) => {
+                        state.complete(process);
+                    }
+                    // Reaped between the iterator and here; its exit may have been reported before the iterator ran.
+                    Err(ProcError::Gone(_) | ProcError::Reused(_)) => {
+                        state.processes.exit(key, clock::boottime());
+                    }
+                    Err(error) => {
+                        tracing::debug!(tgid = key.tgid, %error, "a process could not be looked up")
+                    }
                 }
+            }
+            if let Err(error) = proc.fill_in(state) {
+                tracing::warn!(%error, "processes that the task iterator left out are not known");
             }
         }
         Err(why) => {
@@ -176,6 +220,7 @@ fn snapshot(state: &mut State, sensor: &mut Sensor, proc: &Proc) {
             state.link_parents();
         }
     }
+    Ok(())
 }
 
 /// Splits the first record off, by the length that it begins with.

@@ -68,12 +68,14 @@ impl Counters {
 
     /// All kinds together, gap records left out: they report losses and are not events.
     pub fn total(&self) -> KindCount {
-        self.kinds.iter().filter(|(k, _)| **k != Kind::Gap).fold(KindCount::default(), |a, (_, b)| KindCount {
-            produced: a.produced + b.produced,
-            submitted: a.submitted + b.submitted,
-            ring_full: a.ring_full + b.ring_full,
-            filtered: a.filtered + b.filtered,
-            errors: a.errors + b.errors,
+        self.kinds.iter().filter(|(k, _)| **k != Kind::Gap).fold(KindCount::default(), |a, (_, b)| {
+            KindCount {
+                produced: a.produced + b.produced,
+                submitted: a.submitted + b.submitted,
+                ring_full: a.ring_full + b.ring_full,
+                filtered: a.filtered + b.filtered,
+                errors: a.errors + b.errors,
+            }
         })
     }
 }

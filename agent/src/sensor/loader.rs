@@ -7,7 +7,7 @@ use aya::{
     maps::{MapData, MapError, PerCpuArray, ProgramArray, RingBuf},
     programs::{BtfTracePoint, Iter, ProgramError, ProgramFd, tp_btf::BtfTracePointLinkId},
 };
-use vedette_abi::{CpuState, KERNEL_FIELDS};
+use vedette_abi::{CpuState, Gap, KERNEL_FIELDS};
 
 use super::{
     Counters, FilterTables, Plan,
@@ -27,6 +27,9 @@ pub enum SensorError {
     /// A map was not as expected, or the kernel refused a write.
     #[error("a BPF map could not be used: {}", chain(.0))]
     Map(#[from] MapError),
+    /// The offsets do not fit the running kernel: what the programs read of this process is wrong.
+    #[error("the kernel's structures are not where its BTF says: {0}")]
+    Offsets(String),
     /// No program that is needed could be loaded.
     #[error("no BPF program could be loaded; the first failure: {0}")]
     Nothing(String),
@@ -153,6 +156,8 @@ impl Sensor {
             loader.override_global(symbol, value, true);
         }
         let mut ebpf = loader.load(&options.object)?;
+        #[cfg(feature = "bpf-log")]
+        super::bpf_log::start(&mut ebpf);
         let filter = FilterTables::take(&mut ebpf)?;
         let mut map = |name: &str| ebpf.take_map(name).ok_or(MapError::InvalidName { name: name.into() });
         let cpu = map("CPU")?.try_into()?;
@@ -324,6 +329,15 @@ impl Sensor {
         let mut counters = Counters::sum(cpus.iter().map(|c| &c.0));
         counters.missed_runs = self.missed_runs();
         Ok(counters)
+    }
+
+    /// Losses that no gap record has reported yet, because nothing came after them.
+    ///
+    /// # Errors
+    /// The map cannot be read.
+    pub fn pending_gaps(&self) -> Result<Vec<Gap>, SensorError> {
+        let cpus = self.cpu.get(&0, 0)?;
+        Ok(cpus.iter().flat_map(|c| c.0.pending).filter(|gap| gap.total > 0).collect())
     }
 
     /// Runs that the kernel skipped, as `/proc/self/fdinfo` tells for each program.

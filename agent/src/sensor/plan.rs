@@ -87,8 +87,11 @@ impl Plan {
         let mut rows = std::collections::BTreeMap::new();
         for call in &self.calls {
             for row in call.rows() {
-                let (row, shift) =
-                    if *row >= vedette_abi::COMPAT_BASE { (row - vedette_abi::COMPAT_BASE, 8) } else { (*row, 0) };
+                let (row, shift) = if *row >= vedette_abi::COMPAT_BASE {
+                    (row - vedette_abi::COMPAT_BASE, 8)
+                } else {
+                    (*row, 0)
+                };
                 *rows.entry(row).or_insert(0) |= u16::from(*call as u8) << shift;
             }
         }

@@ -2,7 +2,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{fields, policy};
+use crate::{fields, policy, record, replay};
 
 /// Write, check and test the policies of Vedette.
 ///
@@ -21,6 +21,8 @@ Examples:
   vedette policy explain 'Shell in container' DIR   what does this rule come down to?
   vedette policy test DIR                           run the tests beside the policies
   vedette fields --search path                      which field has the path?
+  vedette record -o host.vrec --duration 5m         keep what the agent sees
+  vedette replay host.vrec --policy DIR             what would these policies have raised?
 
 Exit codes: 0 good, 1 the input is bad (findings on standard error), 64 wrong usage, 70 internal error.";
 
@@ -29,6 +31,8 @@ Exit codes: 0 good, 1 the input is bad (findings on standard error), 64 wrong us
 pub enum Command {
     Policy(policy::Args),
     Fields(fields::Args),
+    Record(record::Args),
+    Replay(replay::Args),
 }
 
 /// The form of a command's results.

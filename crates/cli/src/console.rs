@@ -36,6 +36,37 @@ impl Console {
         asked.unwrap_or(if self.out_is_terminal { Format::Text } else { Format::Json })
     }
 
+    /// Whether standard output is a terminal.
+    pub fn out_is_terminal(&self) -> bool {
+        self.out_is_terminal
+    }
+
+    /// The form of alerts for people.
+    pub fn alert_text(&self) -> vedette_event::alert::Format {
+        vedette_event::alert::Format::Text { color: self.out_colour }
+    }
+
+    /// Writes bytes to standard output.
+    ///
+    /// # Errors
+    /// As [`Console::print`].
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.out.write_all(bytes)
+    }
+
+    /// Shows how far a command is, in place of what was shown before; on a terminal only.
+    pub fn progress(&mut self, text: impl Display) {
+        if self.err.is_terminal() {
+            // Back to the beginning of the line, and erase it (ECMA-48: EL).
+            let _ = write!(self.err, "\r\x1b[K{text}");
+        }
+    }
+
+    /// Takes away what [`Console::progress`] showed.
+    pub fn progress_end(&mut self) {
+        self.progress("");
+    }
+
     /// Whether standard error shows colour.
     pub fn err_colour(&self) -> bool {
         self.err_colour

@@ -8,6 +8,8 @@ mod console;
 mod exit;
 mod fields;
 mod policy;
+mod record;
+mod replay;
 
 use std::process::ExitCode;
 
@@ -43,6 +45,8 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Verdict, Failure>
     match command {
         Command::Policy(args) => policy::run(args, console),
         Command::Fields(args) => fields::run(&args, console),
+        Command::Record(args) => record::run(&args, console),
+        Command::Replay(args) => replay::run(&args, console),
     }
 }
 

@@ -39,7 +39,7 @@ pub struct Cgroup {
     /// The container whose group this or an ancestor is.
     pub container: Option<ContainerRef>,
     /// When it was removed.
-    retired: Option<u64>,
+    pub(crate) retired: Option<u64>,
 }
 
 /// The control groups of the node, by id, and no more than a given number of them.
@@ -283,5 +283,51 @@ mod tests {
         assert_eq!((groups.len(), groups.refused), (2, 1));
         groups.remove(1);
         assert!(groups.insert(3, "/b"));
+    }
+
+    #[test]
+    fn a_removed_group_stays_for_the_grace_period() {
+        let mut groups = Cgroups::new(2);
+        groups.insert(1, "/a");
+        groups.insert(2, "/b");
+        groups.retire(1, 10);
+        groups.retire(1, 50);
+        groups.prune(GRACE + 9);
+        assert_eq!(groups.len(), 2);
+        groups.prune(GRACE + 10);
+        assert!(groups.get(1).is_none() && groups.get(2).is_some());
+        // One that came back in the meantime is not the one that was removed.
+        groups.retire(2, 20);
+        groups.insert(2, "/b again");
+        groups.prune(10 * GRACE);
+        assert_eq!(groups.get(2).map(|g| &*g.path), Some("/b again"));
+        // A removed group gives way to a new one.
+        groups.insert(3, "/c");
+        groups.retire(3, 30);
+        assert!(groups.insert(4, "/d"));
+        assert!(groups.get(3).is_none() && groups.refused == 0);
+    }
+
+    #[test]
+    fn a_container_is_described_in_all_its_groups_and_forgotten_with_the_last() {
+        let mut groups = Cgroups::new(8);
+        let path = format!("/docker/{ID}");
+        groups.insert(1, &path);
+        groups.insert(2, &format!("{path}/init"));
+        assert!(groups.describe(ID, |c| (c.id, c.name) = (String::new(), Some("web".into()))));
+        groups.insert(3, &format!("{path}/late"));
+        for group in 1..=3 {
+            let container = groups.get(group).and_then(|g| g.container.clone()).unwrap();
+            assert_eq!((container.id.as_str(), container.name.as_deref()), (ID, Some("web")));
+        }
+        assert_eq!(groups.containers().count(), 1);
+        groups.insert(1, "/moved");
+        groups.remove(2);
+        assert_eq!(groups.containers().count(), 1);
+        // That an alert still holds it does not matter.
+        let _held = groups.get(3).and_then(|g| g.container.clone());
+        groups.remove(3);
+        assert_eq!(groups.containers().count(), 0);
+        assert!(!groups.describe(ID, |_| ()));
     }
 }

@@ -10,6 +10,8 @@ mod clock;
 pub mod decode;
 mod errno;
 pub mod process;
+#[cfg(feature = "recording")]
+pub mod recording;
 mod state;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -33,7 +33,7 @@ pub enum Origin {
     Fork,
     /// Its exec was seen, its fork was not.
     Exec,
-    /// It was looked up in `/proc`, to complete the snapshot or after a loss.
+    /// It was read from `/proc`, where no record told of it.
     Healed,
     /// Only the header of one of its events was seen.
     Header,
@@ -113,6 +113,8 @@ pub struct Process {
     pub exited: Option<u64>,
     /// Whether `key.start` is only good to a clock tick (read from `/proc`).
     pub approximate_start: bool,
+    /// Nobody needs to look it up any more.
+    pub(crate) looked_up: bool,
     pub(crate) children: u32,
 }
 
@@ -133,6 +135,7 @@ impl Process {
             origin: Origin::Header,
             exited: None,
             approximate_start: false,
+            looked_up: false,
             children: 0,
         }
     }
@@ -148,16 +151,16 @@ impl Process {
         self.task.flags & task_flags::KTHREAD != 0
     }
 
+    /// Whether anything but its key is known: the ids of a process that only a header named are zeros, not root's.
+    pub fn has_facts(&self) -> bool {
+        self.origin != Origin::Header
+    }
+
     /// Whether somebody should look it up in `/proc`: either nothing but its key is known, or its program is not,
     /// because it was there before the agent or its parent was not known when it was forked. Never after it has been
-    /// looked up, successfully or not ([`Origin::Healed`]), and not after its end.
+    /// looked up, successfully or not, and not after its end.
     pub fn is_incomplete(&self) -> bool {
-        let program = self.is_kthread() || self.exec.is_known();
-        match self.origin {
-            _ if self.exited.is_some() => false,
-            Origin::Healed => false,
-            Origin::Header => true,
-            Origin::Snapshot | Origin::Fork | Origin::Exec => !program,
-        }
+        let complete = self.has_facts() && (self.is_kthread() || self.exec.is_known());
+        !complete && !self.looked_up && self.exited.is_none()
     }
 }

@@ -155,7 +155,8 @@ impl State {
                 self.stats.unknown_processes += 1;
                 let mut process = Process::unknown(key);
                 process.task.cgroup = record.header.cgroup;
-                Applied { process: Some(self.processes.insert(process)), incomplete: true }
+                let id = self.processes.insert(process);
+                self.known(id)
             }
         }
     }
@@ -221,14 +222,16 @@ impl State {
             process.parent = self.processes.find_near(parent);
         }
         process.origin = Origin::Healed;
+        process.looked_up = true;
         let found = if process.approximate_start {
             self.processes.find_near(process.key)
         } else {
             self.processes.find(process.key)
         };
         if let Some(known) = found.and_then(|id| self.processes.get(id)) {
-            if known.origin != Origin::Header {
+            if known.has_facts() {
                 process.task = known.task;
+                process.origin = known.origin;
             }
             // What has ended shows no program any more.
             if known.exec.time != 0 || !process.exec.is_known() {
@@ -244,7 +247,7 @@ impl State {
     /// Takes note that a look-up found nothing, so that the process is not looked up again.
     pub fn give_up(&mut self, id: ProcessId) {
         if let Some(process) = self.processes.get_mut(id) {
-            process.origin = Origin::Healed;
+            process.looked_up = true;
         }
     }
 
@@ -254,6 +257,30 @@ impl State {
         let parent = ProcessKey { tgid: process.task.parent_tgid, start: process.task.parent_start };
         let known = process.parent.is_some_and(|p| self.processes.get(p).is_some());
         (!known && parent.tgid != 0 && self.processes.find_near(parent).is_none()).then_some(parent)
+    }
+
+    /// When the tables were pruned last, nanoseconds of the clock of the records.
+    pub fn last_prune(&self) -> u64 {
+        self.last_prune
+    }
+
+    /// Puts back what was known at some time: processes, each with its parent's key, in any order.
+    #[cfg(feature = "recording")]
+    pub(crate) fn restore(&mut self, mut processes: Vec<(Process, Option<ProcessKey>)>, last_prune: u64) {
+        self.last_prune = last_prune;
+        // Of those that had the same number one after the other, the latest has to come last.
+        processes.sort_by_key(|(process, _)| (process.key.start, process.key.tgid));
+        let mut links = Vec::with_capacity(processes.len());
+        for (process, parent) in processes {
+            let id = self.processes.insert(Process { parent: None, ..process });
+            links.extend(parent.map(|parent| (id, parent)));
+        }
+        for (child, parent) in links {
+            if let Some(parent) = self.processes.find(parent) {
+                self.processes.set_parent(child, Some(parent));
+            }
+        }
+        self.processes.sort_ended();
     }
 
     /// Links processes whose parents were not known yet when they came in.

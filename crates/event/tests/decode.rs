@@ -21,7 +21,10 @@ fn one_of_each() -> Vec<(Kind, Vec<u8>)> {
         (Kind::ProcessSnapshot, RecordBuilder::process_snapshot(CAT, SHELL).build()),
         (
             Kind::ProcessExec,
-            RecordBuilder::process_exec(CAT, "/bin/cat", &["cat", "-n", ""]).cwd("/home").env(&["A=1"]).build(),
+            RecordBuilder::process_exec(CAT, "/bin/cat", &["cat", "-n", ""])
+                .cwd("/home")
+                .env(&["A=1"])
+                .build(),
         ),
         (Kind::ProcessExit, RecordBuilder::process_exit(CAT).status(256).build()),
         (Kind::CgroupMkdir, RecordBuilder::cgroup_mkdir(11, "/a/b").build()),
@@ -53,8 +56,11 @@ fn every_kind_is_decoded() {
 
 #[test]
 fn strings_come_out_as_they_went_in() {
-    let bytes = RecordBuilder::process_exec(CAT, "/bin/cat", &["cat", "-n", ""]).cwd("/home").env(&["A=1"]).build();
-    let Body::ProcessExec { facts, exe, filename, cwd, argv, env } = decode(&bytes).unwrap().body else { panic!() };
+    let bytes =
+        RecordBuilder::process_exec(CAT, "/bin/cat", &["cat", "-n", ""]).cwd("/home").env(&["A=1"]).build();
+    let Body::ProcessExec { facts, exe, filename, cwd, argv, env } = decode(&bytes).unwrap().body else {
+        panic!()
+    };
     assert_eq!((exe, filename, cwd), (&b"/bin/cat"[..], &b"/bin/cat"[..], &b"/home"[..]));
     assert_eq!((argv, env), (&b"cat\0-n\0\0"[..], &b"A=1\0"[..]));
     assert_eq!((facts.argc, facts.argv_total, facts.envc), (3, 8, 1));
@@ -115,7 +121,10 @@ fn unknown_versions_kinds_and_calls_are_named() {
             decode(&changed).map(|r| r.kind)
         };
         assert_eq!(with(VERSION, ABI_VERSION + 1), Err(DecodeError::Version { found: ABI_VERSION + 1 }));
-        assert_eq!(with(KIND + 1, 0xff).map_err(|e| matches!(e, DecodeError::Kind(k) if k >= 0xff00)), Err(true));
+        assert_eq!(
+            with(KIND + 1, 0xff).map_err(|e| matches!(e, DecodeError::Kind(k) if k >= 0xff00)),
+            Err(true)
+        );
         assert_eq!(with(CALL, 0xff), Err(DecodeError::Call(0xff)));
     }
     let message = DecodeError::Version { found: 9 }.to_string();

@@ -1,10 +1,11 @@
 //! What records do to the state of the node.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use std::{net::SocketAddr, sync::Arc};
 
 use proptest::prelude::*;
 use vedette_event::{
-    Applied, Origin, Process, ProcessKey, State, StateLimits,
+    Applied, Exec, Origin, Process, ProcessKey, State, StateLimits,
     abi::{Ring, task_flags},
     decode,
     process::{GRACE, MAX_ANCESTORS, TICK},
@@ -44,10 +45,8 @@ fn parent(state: &State, key: ProcessKey) -> Option<ProcessKey> {
 fn from_proc(key: ProcessKey, parent: ProcessKey, exe: &str) -> Process {
     let mut process = Process::unknown(key);
     process.task = task(key, parent);
-    let mut exec = vedette_event::Exec::default();
-    exec.exe_path = exe.as_bytes().into();
-    exec.argv = format!("{exe}\0").into_bytes().into();
-    process.exec = Arc::new(exec);
+    let argv = format!("{exe}\0").into_bytes().into();
+    process.exec = Arc::new(Exec { exe_path: exe.as_bytes().into(), argv, ..Exec::default() });
     process.cwd = Arc::from(&b"/proc-says"[..]);
     process
 }
@@ -55,13 +54,17 @@ fn from_proc(key: ProcessKey, parent: ProcessKey, exe: &str) -> Process {
 #[test]
 fn a_fork_inherits_the_program_and_an_exec_replaces_it() {
     let (mut state, child) = (state(), key(20, 200));
-    apply(&mut state, RecordBuilder::process_exec(INIT, "/bin/sh", &["sh", "-i"]).cwd("/srv").time(5).build());
+    apply(
+        &mut state,
+        RecordBuilder::process_exec(INIT, "/bin/sh", &["sh", "-i"]).cwd("/srv").time(5).build(),
+    );
     let forked = known(&mut state, RecordBuilder::process_fork(child, INIT).uid(7).build());
     assert!(Arc::ptr_eq(&forked.exec, &get(&state, INIT).exec), "shared, not copied");
     assert_eq!((&*forked.cwd, forked.origin, forked.task.uid), (&b"/srv"[..], Origin::Fork, 7));
     assert_eq!(parent(&state, child), Some(INIT));
 
-    let ran = known(&mut state, RecordBuilder::process_exec(child, "/bin/cat", &["cat", "x"]).time(9).build());
+    let ran =
+        known(&mut state, RecordBuilder::process_exec(child, "/bin/cat", &["cat", "x"]).time(9).build());
     assert_eq!((&*ran.exec.exe_path, ran.exec.time, ran.comm()), (&b"/bin/cat"[..], 9, &b"cat"[..]));
     assert_eq!(ran.exec.args().collect::<Vec<_>>(), [b"cat", &b"x"[..]]);
     assert_eq!(ran.origin, Origin::Fork);
@@ -130,13 +133,16 @@ fn a_process_known_by_its_header_only_is_looked_up_once() {
     let id = apply(&mut state, RecordBuilder::file_open(gone, "/x", "/x").build()).process.unwrap();
     state.give_up(id);
     assert!(!apply(&mut state, RecordBuilder::file_open(gone, "/x", "/x").build()).incomplete);
+    assert!(!get(&state, gone).has_facts(), "its user is not root, but unknown");
 }
 
 #[test]
 fn a_fork_of_an_unknown_parent_is_incomplete_until_its_exec() {
     let (mut state, child) = (state(), key(7, 7));
     assert!(apply(&mut state, RecordBuilder::process_fork(child, key(6, 6)).build()).incomplete);
-    assert!(!apply(&mut state, RecordBuilder::process_exec(child, "/bin/a", &["a"]).time(1).build()).incomplete);
+    assert!(
+        !apply(&mut state, RecordBuilder::process_exec(child, "/bin/a", &["a"]).time(1).build()).incomplete
+    );
     let kthread = RecordBuilder::process_fork(key(9, 9), key(2, 2)).facts(|t| t.flags |= task_flags::KTHREAD);
     assert!(!apply(&mut state, kthread.build()).incomplete, "a kernel thread has no program");
 }
@@ -149,7 +155,10 @@ fn the_snapshot_never_undoes_what_was_seen() {
     apply(&mut state, RecordBuilder::process_snapshot(cat, INIT).comm("sh").build());
     state.complete(from_proc(cat, INIT, "/bin/sh"));
     let process = get(&state, cat);
-    assert_eq!((&*process.exec.exe_path, process.comm(), process.task.uid), (&b"/bin/cat"[..], &b"cat"[..], 5));
+    assert_eq!(
+        (&*process.exec.exe_path, process.comm(), process.task.uid),
+        (&b"/bin/cat"[..], &b"cat"[..], 5)
+    );
     assert_eq!(&*process.cwd, b"/");
 }
 
@@ -167,7 +176,8 @@ fn a_snapshot_completed_from_proc() {
     state.complete(read);
     let process = get(&state, cat);
     assert_eq!((&*process.exec.exe_path, &*process.cwd), (&b"/bin/cat"[..], &b"/proc-says"[..]));
-    assert_eq!(process.task.uid, 3, "the kernel's own word counts");
+    assert_eq!((process.task.uid, process.origin), (3, Origin::Snapshot), "the kernel's own word counts");
+    assert!(!process.is_incomplete());
     assert_eq!(parent(&state, cat), Some(shell), "and so does the first parent");
     // A fork record that was waiting in the ring meanwhile.
     let again = known(&mut state, RecordBuilder::process_fork(cat, shell).build());
@@ -257,8 +267,10 @@ fn any_record() -> impl Strategy<Value = Vec<u8>> {
     let name = || (1..6u32, 1..6u64).prop_map(|(tgid, start)| key(tgid, start * TICK / 2));
     let time = 0..5 * GRACE;
     prop_oneof![
-        (name(), name(), time.clone()).prop_map(|(c, p, t)| RecordBuilder::process_fork(c, p).time(t).build()),
-        (name(), name(), time.clone()).prop_map(|(c, p, t)| RecordBuilder::process_snapshot(c, p).time(t).build()),
+        (name(), name(), time.clone())
+            .prop_map(|(c, p, t)| RecordBuilder::process_fork(c, p).time(t).build()),
+        (name(), name(), time.clone())
+            .prop_map(|(c, p, t)| RecordBuilder::process_snapshot(c, p).time(t).build()),
         (name(), name(), time.clone())
             .prop_map(|(c, p, t)| RecordBuilder::process_exec(c, "/bin/x", &["x"]).parent(p).time(t).build()),
         (name(), time.clone()).prop_map(|(c, t)| RecordBuilder::process_exit(c).time(t).build()),

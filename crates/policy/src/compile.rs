@@ -71,6 +71,7 @@ impl Slots {
         number
     }
 
+    #[inline]
     pub fn get(&self, slot: u32) -> &Slot {
         &self.slots[slot as usize]
     }
@@ -129,11 +130,10 @@ pub(crate) fn compile(rules: &[Rule]) -> Program {
         }
     }
     let tests = tests.into_specs();
-    let costs: Vec<u32> = tests.iter().map(|t| t.cost).collect();
     let roots = EventType::ALL
         .iter()
         .map(|event_type| {
-            let mut folded = fold::Folder::new(&mut graph, &tests, &costs, *event_type);
+            let mut folded = fold::Folder::new(&mut graph, &tests, *event_type);
             let specialised = whole.iter().map(|root| Root { node: folded.fold(root.node), ..*root });
             specialised.filter(|root| root.node != Graph::FALSE).collect()
         })

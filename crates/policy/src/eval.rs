@@ -35,6 +35,7 @@ pub(crate) struct Run<'p, 'a, 'm, F: Facts> {
 
 impl<F: Facts> Run<'_, '_, '_, F> {
     /// Whether a condition holds.
+    #[inline]
     pub fn holds(&mut self, node: NodeId) -> bool {
         let program = self.program;
         if !program.graph.is_shared(node) {

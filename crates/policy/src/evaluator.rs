@@ -264,6 +264,7 @@ fn raise<F: Facts>(
 /// The alert for those held back: the last of them, with their number.
 fn summary(rule: &Rule, rule_index: usize, held: Suppressed) -> Match<'_> {
     let correlation = Some(held.correlation());
-    let output = format!("{} ({} more alerts like this)", held.output, held.count);
+    let alerts = if held.count == 1 { "alert" } else { "alerts" };
+    let output = format!("{} ({} more {alerts} like this)", held.output, held.count);
     Match { rule, rule_index, time: held.last, output, output_fields: held.output_fields, correlation }
 }

@@ -234,6 +234,7 @@ impl EventType {
     pub const COUNT: usize = Self::ALL.len();
 
     /// The number, below [`EventType::COUNT`].
+    #[inline]
     pub fn index(self) -> usize {
         self as usize
     }
@@ -277,6 +278,7 @@ impl EventTypes {
     }
 
     /// Whether it is in the set.
+    #[inline]
     pub fn contains(&self, event_type: EventType) -> bool {
         self.0[event_type.index() / 64] & (1 << (event_type.index() % 64)) != 0
     }

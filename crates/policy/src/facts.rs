@@ -3,7 +3,7 @@
 mod live;
 mod map;
 
-pub use live::LiveFacts;
+pub use live::{LiveFacts, live_event_type};
 pub use map::{FactsError, MapFacts};
 
 use crate::event_type::EventType;

@@ -52,6 +52,9 @@ pub mod facts;
 pub mod field;
 pub mod load;
 pub mod output;
+pub mod pipeline;
+#[cfg(feature = "recording")]
+pub mod replay;
 pub mod resolve;
 pub mod rule;
 pub mod set;

@@ -26,11 +26,13 @@ pub enum Value<'a> {
 
 impl<'a> Value<'a> {
     /// Borrowed text.
+    #[inline]
     pub fn str(text: &'a str) -> Self {
         Self::Bytes(Cow::Borrowed(text.as_bytes()))
     }
 
     /// Borrowed bytes.
+    #[inline]
     pub fn bytes(bytes: &'a [u8]) -> Self {
         Self::Bytes(Cow::Borrowed(bytes))
     }
@@ -54,11 +56,13 @@ impl<'a> Value<'a> {
     }
 
     /// Whether there is none.
+    #[inline]
     pub fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }
 
     /// The bytes, if it is text or bytes.
+    #[inline]
     pub fn as_bytes(&self) -> Option<&[u8]> {
         match self {
             Self::Bytes(bytes) => Some(bytes),
@@ -79,6 +83,7 @@ impl<'a> Value<'a> {
     }
 
     /// The number, if it is a whole one.
+    #[inline]
     pub fn as_whole(&self) -> Option<i128> {
         match self {
             Self::Uint(n) => Some(i128::from(*n)),

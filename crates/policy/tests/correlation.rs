@@ -110,7 +110,7 @@ fn throttle_counts_what_it_holds_back() {
     assert!(stream.event(61, &exec(4)).is_empty());
     let mut rest = Vec::new();
     stream.0.finish(|m| rest.push(show(&m)));
-    assert_eq!(outputs(&rest), ["shell 4 (1 more alerts like this)"]);
+    assert_eq!(outputs(&rest), ["shell 4 (1 more alert like this)"]);
 }
 
 #[test]

@@ -84,6 +84,11 @@ impl GapLog {
         grow(known, &gap);
     }
 
+    /// What was lost since [`Self::take`].
+    pub fn rows(&self) -> &[GapInfo] {
+        &self.gaps
+    }
+
     /// What was lost since the last time.
     pub fn take(&mut self) -> Vec<GapInfo> {
         std::mem::take(&mut self.gaps)

@@ -263,6 +263,16 @@ impl ProcessTable {
         }
     }
 
+    /// Brings the queue of ended processes into the order of their ends, when they were not put in in that order.
+    #[cfg(feature = "recording")]
+    pub(crate) fn sort_ended(&mut self) {
+        let ended = std::mem::take(&mut self.ended);
+        let mut ended: Vec<_> =
+            ended.into_iter().filter_map(|(_, id)| Some((self.get(id)?.exited?, id))).collect();
+        ended.sort_by_key(|(time, _)| *time);
+        self.ended = ended.into();
+    }
+
     fn latest_end(&self) -> u64 {
         self.ended.back().map_or(0, |(t, _)| *t)
     }

@@ -1,6 +1,8 @@
 //! A condition for one event type: what the type decides is folded away, and the rest is put in order of cost.
 //!
-//! Comparisons have no effect but their result, so the parts of an `and` or `or` can be evaluated in any order.
+//! Comparisons have no effect but their result, so the parts of an `and` or `or` can be evaluated in any order. The
+//! cheapest order on average is by cost over the chance to decide: in an `and`, a part that is usually false comes
+//! early, and a tuned exception (`not (…)`, usually true) late.
 
 use rustc_hash::FxHashMap;
 
@@ -16,22 +18,14 @@ use crate::value::Value;
 pub(super) struct Folder<'g> {
     graph: &'g mut Graph,
     tests: &'g [TestSpec],
-    costs: &'g [u32],
     event_type: EventType,
     folded: FxHashMap<NodeId, NodeId>,
-    node_costs: FxHashMap<NodeId, u32>,
+    estimates: FxHashMap<NodeId, Estimate>,
 }
 
 impl<'g> Folder<'g> {
-    pub fn new(graph: &'g mut Graph, tests: &'g [TestSpec], costs: &'g [u32], event_type: EventType) -> Self {
-        Self {
-            graph,
-            tests,
-            costs,
-            event_type,
-            folded: FxHashMap::default(),
-            node_costs: FxHashMap::default(),
-        }
+    pub fn new(graph: &'g mut Graph, tests: &'g [TestSpec], event_type: EventType) -> Self {
+        Self { graph, tests, event_type, folded: FxHashMap::default(), estimates: FxHashMap::default() }
     }
 
     /// What is left of a condition.
@@ -72,28 +66,57 @@ impl<'g> Folder<'g> {
                 return folded;
             }
         }
-        let costs: Vec<u32> = folded.iter().map(|p| self.cost(*p)).collect();
-        let mut order: Vec<usize> = (0..folded.len()).collect();
-        order.sort_by_key(|i| costs[*i]);
-        order.into_iter().map(|i| folded[i]).collect()
+        let rank = |estimate: Estimate| {
+            let decides = if deciding == Graph::FALSE { 1.0 - estimate.holds } else { estimate.holds };
+            estimate.cost / decides.max(0.001)
+        };
+        let mut ranked: Vec<_> = folded.iter().map(|p| (rank(self.estimate(*p)), *p)).collect();
+        ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
+        ranked.into_iter().map(|(_, part)| part).collect()
     }
 
-    fn cost(&mut self, node: NodeId) -> u32 {
-        if let Some(cost) = self.node_costs.get(&node) {
-            return *cost;
+    fn estimate(&mut self, node: NodeId) -> Estimate {
+        if let Some(estimate) = self.estimates.get(&node) {
+            return *estimate;
         }
-        let cost = match self.graph.get(node).clone() {
-            Node::False | Node::True => 0,
-            Node::Test(test) => self.costs[test as usize],
-            Node::Not(inner) => self.cost(inner),
-            // The later parts are reached less often.
-            Node::And(parts) | Node::Or(parts) => {
-                parts.iter().enumerate().map(|(i, p)| self.cost(*p) / (i as u32 + 1).min(4)).sum::<u32>() + 1
+        let estimate = match self.graph.get(node).clone() {
+            Node::False => Estimate { cost: 0.0, holds: 0.0 },
+            Node::True => Estimate { cost: 0.0, holds: 1.0 },
+            Node::Test(test) => {
+                let test = &self.tests[test as usize];
+                Estimate { cost: test.cost as f32, holds: test.chance() }
+            }
+            Node::Not(inner) => {
+                let inner = self.estimate(inner);
+                Estimate { holds: 1.0 - inner.holds, ..inner }
+            }
+            Node::And(parts) => self.sequence(&parts, |holds| holds),
+            Node::Or(parts) => {
+                let none = self.sequence(&parts, |holds| 1.0 - holds);
+                Estimate { holds: 1.0 - none.holds, ..none }
             }
         };
-        self.node_costs.insert(node, cost);
-        cost
+        self.estimates.insert(node, estimate);
+        estimate
     }
+
+    /// Parts evaluated in order for as long as `goes_on` says (as a chance), each for a little more than its own cost.
+    fn sequence(&mut self, parts: &[NodeId], goes_on: impl Fn(f32) -> f32) -> Estimate {
+        let mut all = Estimate { cost: 1.0, holds: 1.0 };
+        for part in parts {
+            let part = self.estimate(*part);
+            all.cost += part.cost * all.holds;
+            all.holds *= goes_on(part.holds);
+        }
+        all
+    }
+}
+
+/// What a part costs on average, and the chance that it holds.
+#[derive(Debug, Clone, Copy)]
+struct Estimate {
+    cost: f32,
+    holds: f32,
 }
 
 /// The result of a test, if the event type alone decides it.

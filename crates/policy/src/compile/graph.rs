@@ -42,6 +42,7 @@ impl Graph {
     pub const FALSE: NodeId = 0;
     pub const TRUE: NodeId = 1;
 
+    #[inline]
     pub fn get(&self, node: NodeId) -> &Node {
         &self.nodes[node as usize]
     }
@@ -51,6 +52,7 @@ impl Graph {
     }
 
     /// Whether a node hangs in more than one place, so that its result is worth keeping.
+    #[inline]
     pub fn is_shared(&self, node: NodeId) -> bool {
         self.shared[node as usize]
     }

@@ -124,6 +124,7 @@ impl Matcher {
     }
 
     /// Whether a single value passes. Tests that need other slots or the resolver are not decided here.
+    #[inline]
     pub fn passes(&self, value: &Value<'_>) -> bool {
         match self {
             Self::Exists => !value.is_absent(),
@@ -157,12 +158,29 @@ impl Matcher {
 }
 
 impl TestSpec {
+    /// The chance that the test holds, as a guess to put tests in a good order.
+    pub fn chance(&self) -> f32 {
+        let passes = match &self.matcher {
+            Matcher::Exists => 0.8,
+            Matcher::Bool(_) => 0.4,
+            Matcher::Number(NumberOp::Eq, _) | Matcher::Float(NumberOp::Eq, _) => 0.2,
+            Matcher::Number(..) | Matcher::Float(..) | Matcher::NumberField(..) => 0.6,
+            Matcher::NumberIn(_) | Matcher::Net(_) | Matcher::InField(_) => 0.2,
+            Matcher::Text(text) => text.chance(),
+            Matcher::Regex(_) | Matcher::TextField(..) => 0.1,
+            Matcher::Host { .. } => 0.05,
+        };
+        if self.negated { 1.0 - passes } else { passes }
+    }
+
     /// Whether the values of the slot pass, for tests that need nothing else.
+    #[inline]
     pub fn holds(&self, values: &[Value<'_>]) -> bool {
         self.holds_with(values, |value| self.matcher.passes(value))
     }
 
     /// Whether the values pass, where `passes` says so of one: without a value, no.
+    #[inline]
     pub fn holds_with<'v>(&self, values: &'v [Value<'v>], passes: impl Fn(&'v Value<'v>) -> bool) -> bool {
         if self.every {
             !values.is_empty() && values.iter().all(|v| passes(v) != self.negated)

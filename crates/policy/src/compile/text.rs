@@ -103,6 +103,19 @@ impl TextMatcher {
         }
     }
 
+    /// The chance that a text passes, as a guess.
+    pub fn chance(&self) -> f32 {
+        match self {
+            Self::Never => 0.0,
+            // A value of one or two letters is a class, such as `fd.typechar = f`.
+            Self::Equal(value) if value.len() <= 2 => 0.5,
+            Self::Equal(_) => 0.02,
+            Self::Few(_) | Self::Contains(_) => 0.05,
+            Self::Set { .. } | Self::Prefixes(_) | Self::Suffixes(_) | Self::Below(_) => 0.1,
+            Self::ContainsAny(_) | Self::Globs(_) => 0.1,
+        }
+    }
+
     pub fn cost(&self) -> u32 {
         match self {
             Self::Never | Self::Equal(_) => 1,

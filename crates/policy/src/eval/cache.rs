@@ -1,7 +1,7 @@
 //! The values of the current event: each field is read, each transformer computed, at most once.
 
 use super::transform;
-use crate::compile::{Program, Slot};
+use crate::compile::{Program, Slot, SlotArg};
 use crate::facts::Facts;
 use crate::value::Value;
 
@@ -54,6 +54,7 @@ impl<'a> Cache<'a> {
     }
 
     /// Reads a slot, if it is not read yet, and says where its values are.
+    #[inline]
     pub fn read<F: Facts>(&mut self, program: &Program, facts: &'a F, slot: u32) -> Range {
         let entry = self.entries[slot as usize];
         if entry.event == self.event {
@@ -78,13 +79,24 @@ impl<'a> Cache<'a> {
                 });
                 Range { start, end: self.values.len() as u32 }
             }
-            Slot::Call { function, args, index } => {
-                let args: Vec<_> = args.iter().map(|arg| self.argument(program, facts, arg)).collect();
-                let results = transform::apply(*function, &args, index.as_deref(), self);
-                let start = self.values.len() as u32;
-                self.values.extend(results);
-                Range { start, end: self.values.len() as u32 }
-            }
+            Slot::Call { function, args, index } => match args.as_slice() {
+                [SlotArg::Slot(inner)] if transform::is_simple(*function) => {
+                    let inner = self.read(program, facts, *inner);
+                    let start = self.values.len() as u32;
+                    for i in inner.start..inner.end {
+                        let value = transform::simple(*function, &self.values[i as usize]);
+                        self.values.extend(value);
+                    }
+                    Range { start, end: self.values.len() as u32 }
+                }
+                args => {
+                    let args: Vec<_> = args.iter().map(|arg| self.argument(program, facts, arg)).collect();
+                    let results = transform::apply(*function, &args, index.as_deref(), self);
+                    let start = self.values.len() as u32;
+                    self.values.extend(results);
+                    Range { start, end: self.values.len() as u32 }
+                }
+            },
         };
         self.entries[slot as usize] = Entry { event: self.event, range };
         range
@@ -94,15 +106,16 @@ impl<'a> Cache<'a> {
         &mut self,
         program: &'p Program,
         facts: &'a F,
-        arg: &'p crate::compile::SlotArg,
+        arg: &'p SlotArg,
     ) -> transform::Arg<'p> {
         match arg {
-            crate::compile::SlotArg::Slot(slot) => transform::Arg::Values(self.read(program, facts, *slot)),
-            crate::compile::SlotArg::Literal(bytes) => transform::Arg::Literal(bytes),
+            SlotArg::Slot(slot) => transform::Arg::Values(self.read(program, facts, *slot)),
+            SlotArg::Literal(bytes) => transform::Arg::Literal(bytes),
         }
     }
 
     /// The values of a slot that was read.
+    #[inline]
     pub fn values(&self, range: Range) -> &[Value<'a>] {
         &self.values[range.start as usize..range.end as usize]
     }

@@ -13,6 +13,28 @@ pub(super) enum Arg<'p> {
     Literal(&'p [u8]),
 }
 
+/// Whether a transformer turns each value into one by itself.
+pub(super) fn is_simple(function: Function) -> bool {
+    matches!(function, Function::ToLower | Function::ToUpper | Function::Basename | Function::B64)
+}
+
+/// What a simple transformer makes of a value; it is copied only if it changes.
+pub(super) fn simple<'a>(function: Function, value: &Value<'a>) -> Option<Value<'a>> {
+    let bytes = value.as_bytes()?;
+    match function {
+        Function::ToLower if bytes.iter().any(u8::is_ascii_uppercase) => {
+            Some(owned(bytes.to_ascii_lowercase()))
+        }
+        Function::ToUpper if bytes.iter().any(u8::is_ascii_lowercase) => {
+            Some(owned(bytes.to_ascii_uppercase()))
+        }
+        Function::ToLower | Function::ToUpper => Some(value.clone()),
+        Function::Basename => basename(value),
+        Function::B64 => decode_base64(bytes).map(owned),
+        _ => None,
+    }
+}
+
 /// The result: no value if the argument has none (but `len` of nothing is 0).
 pub(super) fn apply<'a>(
     function: Function,
@@ -29,14 +51,9 @@ pub(super) fn apply<'a>(
         _ => &[],
     };
     match function {
-        Function::ToLower => each(values(0), |b| {
-            if b.iter().any(u8::is_ascii_uppercase) { Some(Cow::Owned(b.to_ascii_lowercase())) } else { None }
-        }),
-        Function::ToUpper => each(values(0), |b| {
-            if b.iter().any(u8::is_ascii_lowercase) { Some(Cow::Owned(b.to_ascii_uppercase())) } else { None }
-        }),
-        Function::Basename => values(0).iter().filter_map(basename).collect(),
-        Function::B64 => values(0).iter().filter_map(|v| decode_base64(v.as_bytes()?)).map(owned).collect(),
+        Function::ToLower | Function::ToUpper | Function::Basename | Function::B64 => {
+            values(0).iter().filter_map(|value| simple(function, value)).collect()
+        }
         Function::Len => match values(0) {
             [Value::Bytes(bytes)] => vec![Value::Uint(bytes.len() as u64)],
             many => vec![Value::Uint(many.len() as u64)],
@@ -76,14 +93,6 @@ fn text(value: &Value<'_>) -> Vec<u8> {
             text.into_bytes()
         }
     }
-}
-
-/// Each text changed, or kept where `change` gives nothing.
-fn each<'a>(values: &[Value<'a>], change: impl Fn(&[u8]) -> Option<Cow<'static, [u8]>>) -> Vec<Value<'a>> {
-    let changed = values
-        .iter()
-        .filter_map(|value| Some(change(value.as_bytes()?).map_or_else(|| value.clone(), Value::Bytes)));
-    changed.collect()
 }
 
 fn basename<'a>(value: &Value<'a>) -> Option<Value<'a>> {

@@ -10,7 +10,7 @@ mod event;
 mod process;
 mod text;
 
-use vedette_event::{Body, View, abi::Call};
+use vedette_event::{Body, Record, View, abi::Call};
 
 use super::Facts;
 use crate::event_type::EventType;
@@ -24,22 +24,26 @@ pub struct LiveFacts<'v> {
     event_type: EventType,
 }
 
+/// The type of a record's event, or `None` for a record that is none (a gap, a control group).
+pub fn live_event_type(record: &Record<'_>) -> Option<EventType> {
+    Some(match (record.call, &record.body) {
+        (Some(Call::Open), _) => EventType::Open,
+        (Some(Call::Creat), _) => EventType::Creat,
+        (Some(Call::Openat), _) => EventType::Openat,
+        (Some(Call::Openat2), _) => EventType::Openat2,
+        (Some(Call::Connect), _) => EventType::Connect,
+        (Some(Call::Execveat), _) => EventType::Execveat,
+        (Some(Call::Execve), _) => EventType::Execve,
+        (Some(Call::Clone), Body::ProcessFork(_)) => EventType::Clone,
+        (Some(Call::Exit), _) => EventType::Procexit,
+        _ => return None,
+    })
+}
+
 impl<'v> LiveFacts<'v> {
     /// The facts of an event, or `None` for a record that is none (a gap, a control group).
     pub fn new(view: View<'v>) -> Option<Self> {
-        let event_type = match (view.record.call, &view.record.body) {
-            (Some(Call::Open), _) => EventType::Open,
-            (Some(Call::Creat), _) => EventType::Creat,
-            (Some(Call::Openat), _) => EventType::Openat,
-            (Some(Call::Openat2), _) => EventType::Openat2,
-            (Some(Call::Connect), _) => EventType::Connect,
-            (Some(Call::Execveat), _) => EventType::Execveat,
-            (Some(Call::Execve), _) => EventType::Execve,
-            (Some(Call::Clone), Body::ProcessFork(_)) => EventType::Clone,
-            (Some(Call::Exit), _) => EventType::Procexit,
-            _ => return None,
-        };
-        Some(Self { view, event_type })
+        Some(Self { view, event_type: live_event_type(view.record)? })
     }
 
     /// The event.

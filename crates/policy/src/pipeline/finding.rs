@@ -1,10 +1,10 @@
 //! From what a policy says to what an alert tells.
 
+use crate::{Match, Mode, correlate as policy, rule};
 use vedette_event::alert::{
     Action, Correlation, CorrelationKind, CorrelationStep, Finding, PolicyName, RequestedAction, TakenAction,
     Time,
 };
-use vedette_policy::{Match, Mode, correlate as policy, rule};
 
 /// The finding of a match. Acting is not the engine's business: what a rule asks for beyond telling is said not to
 /// have been done.
@@ -51,7 +51,11 @@ fn correlation(of: policy::Correlation) -> Correlation {
             let mut out = told(CorrelationKind::Sequence, steps.len() as u64, first, last);
             out.steps = steps
                 .into_iter()
-                .map(|s| CorrelationStep { time: Time(s.time), name: s.name, fields: s.fields.into_iter().collect() })
+                .map(|s| CorrelationStep {
+                    time: Time(s.time),
+                    name: s.name,
+                    fields: s.fields.into_iter().collect(),
+                })
                 .collect();
             out
         }

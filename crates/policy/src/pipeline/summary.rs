@@ -31,7 +31,11 @@ impl LastAlerts {
     /// The summary that `finding` asks for, made of the alert whose fields are most like its own, the latest of equals.
     pub fn summary(&self, rule: usize, finding: Finding) -> Option<Alert> {
         let likeness = |alert: &Alert| {
-            finding.output_fields.iter().filter(|(name, value)| alert.output_fields.get(*name) == Some(value)).count()
+            finding
+                .output_fields
+                .iter()
+                .filter(|(name, value)| alert.output_fields.get(*name) == Some(value))
+                .count()
         };
         let alert = self.by_rule.get(&rule)?.iter().max_by_key(|alert| likeness(alert))?;
         Some(alert.summary(finding))

@@ -1,0 +1,40 @@
+use std::process::Command;
+
+use super::{Case, os};
+
+pub const CASES: &[Case] = &[
+    Case {
+        rule: "Shell started by a server",
+        attack: |s| s.run(&mut s.act_named("nginx", ["run", "/bin/sh", "-c", "id -u"])),
+        benign: |s| {
+            let server = s.act_named("nginx", ["run"]).get_program().to_owned();
+            let runner = s.act_named("ci-runner", ["run"]).get_program().to_owned();
+            s.shell("\"$1\" --act run /bin/true; \"$2\" --act run /bin/sh -c 'id -u'", &[&server, &runner])
+        },
+    },
+    Case {
+        rule: "Program run from shared memory or a hidden place",
+        attack: |s| {
+            let (_made, program) = s.copy_of("/bin/true", "/dev/shm", "program");
+            s.run(&mut Command::new(program))
+        },
+        benign: |s| {
+            let (_made, program) = s.copy_of("/bin/true", "/tmp", "program");
+            s.run(&mut Command::new(program))
+        },
+    },
+    Case {
+        rule: "Shell opened a network connection",
+        // To an address for documentation (RFC 5737), in a network of its own, in which nobody is.
+        attack: |s| {
+            let script = ": <> /dev/tcp/192.0.2.1/443; true";
+            s.run(Command::new("unshare").args(["-n", "--", "bash", "-c", script]))
+        },
+        benign: |s| {
+            let client = s.act_as("client", ["connect"]).get_program().to_owned();
+            let script = ": <> /dev/tcp/127.0.0.1/443; \"$0\" --act connect 192.0.2.1:443";
+            let mut command = Command::new("unshare");
+            s.run(command.args(["-n", "--", "bash", "-c", script]).arg(os(&client)))
+        },
+    },
+];

@@ -1,0 +1,156 @@
+//! Where the actions of the tests take place, and what puts everything back.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
+use tempfile::TempDir;
+
+use crate::act;
+
+/// A directory of its own outside of those that anybody may write to, with the helper in it.
+pub struct Stage {
+    directory: TempDir,
+    numbers: AtomicUsize,
+}
+
+/// A file or directory that is removed when the test is done with it, with the directories made for it.
+pub struct Made {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Directories that were not there before, the deepest first.
+    parents: Vec<PathBuf>,
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        // The action may have removed it, or never made it.
+        let _ = if self.path.is_dir() { fs::remove_dir_all(&self.path) } else { fs::remove_file(&self.path) };
+        for parent in &self.parents {
+            let _ = fs::remove_dir(parent);
+        }
+    }
+}
+
+impl AsRef<OsStr> for Made {
+    fn as_ref(&self) -> &OsStr {
+        self.path.as_os_str()
+    }
+}
+
+impl Stage {
+    /// Sets it up.
+    pub fn new() -> Self {
+        let directory = tempfile::Builder::new().prefix("vedette-test-").tempdir_in("/var/lib").unwrap();
+        let program = std::env::current_exe().unwrap();
+        fs::copy(program, directory.path().join("helper")).unwrap();
+        Self { directory, numbers: AtomicUsize::new(0) }
+    }
+
+    /// A name that no other test uses.
+    fn fresh(&self, prefix: &str) -> String {
+        format!("{prefix}-{}-{}", std::process::id(), self.numbers.fetch_add(1, Relaxed))
+    }
+
+    /// A new directory on the stage.
+    pub fn directory(&self) -> PathBuf {
+        let path = self.directory.path().join(self.fresh("d"));
+        fs::create_dir(&path).unwrap();
+        path
+    }
+
+    /// A file on the stage, in a new directory, with this path below it.
+    pub fn file(&self, path: &str) -> PathBuf {
+        let path = self.directory().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "made by a test\n").unwrap();
+        path
+    }
+
+    /// A new symbolic link to a file.
+    pub fn link_to(&self, target: &str) -> PathBuf {
+        let path = self.directory.path().join(self.fresh("link"));
+        symlink(target, &path).unwrap();
+        path
+    }
+
+    /// A free path for a file in a directory of the host; directories that are missing are made.
+    pub fn place(&self, directory: &str) -> Made {
+        let missing: Vec<PathBuf> =
+            Path::new(directory).ancestors().take_while(|path| !path.exists()).map(Path::to_owned).collect();
+        fs::create_dir_all(directory).unwrap();
+        Made { path: Path::new(directory).join(self.fresh("vedette-test")), parents: missing }
+    }
+
+    /// A copy of a program of the system as `name`, in a new directory below `directory`.
+    pub fn copy_of(&self, program: &str, directory: &str, name: &str) -> (Made, PathBuf) {
+        let place = self.place(directory);
+        fs::create_dir(&place.path).unwrap();
+        let path = place.path.join(name);
+        fs::copy(program, &path).unwrap();
+        (place, path)
+    }
+
+    /// The helper, about to do this.
+    pub fn act<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
+        self.helper(&self.directory.path().join("helper"), args)
+    }
+
+    /// The helper under another name: through a symbolic link, so that the task has the name and the executable not.
+    pub fn act_named<S: AsRef<OsStr>>(&self, name: &str, args: impl IntoIterator<Item = S>) -> Command {
+        let path = self.directory().join(name);
+        symlink(self.directory.path().join("helper"), &path).unwrap();
+        self.helper(&path, args)
+    }
+
+    /// The helper as another executable: a file of that name.
+    pub fn act_as<S: AsRef<OsStr>>(&self, name: &str, args: impl IntoIterator<Item = S>) -> Command {
+        let path = self.directory().join(name);
+        fs::hard_link(self.directory.path().join("helper"), &path).unwrap();
+        self.helper(&path, args)
+    }
+
+    fn helper<S: AsRef<OsStr>>(&self, path: &Path, args: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(path);
+        command.arg(act::FLAG).args(args);
+        command
+    }
+
+    /// Runs a command to its end, which must be a good one, and returns its pid.
+    pub fn run(&self, command: &mut Command) -> u32 {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let pid = child.id();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{command:?}: {output:?}");
+        pid
+    }
+
+    /// Runs several, one after the other, in one shell, and returns the pid of the shell.
+    pub fn shell(&self, script: &str, args: &[&OsStr]) -> u32 {
+        self.run(Command::new("/bin/sh").args(["-euc", script, "sh"]).args(args))
+    }
+
+    /// Runs the helper once for each list of arguments, below one process, whose pid is returned.
+    pub fn acts(&self, acts: &[&[&OsStr]]) -> u32 {
+        let mut script = String::new();
+        let mut args: Vec<&OsStr> = Vec::new();
+        let helper = self.directory.path().join("helper");
+        args.push(helper.as_os_str());
+        for act in acts {
+            script.push_str("\"$1\" ");
+            script.push_str(act::FLAG);
+            for argument in *act {
+                args.push(argument);
+                script.push_str(&format!(" \"${{{}}}\"", args.len()));
+            }
+            script.push('\n');
+        }
+        self.shell(&script, &args)
+    }
+}
