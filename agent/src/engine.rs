@@ -19,6 +19,7 @@ use vedette_policy::{
 use self::live::Live;
 use crate::{
     clock,
+    hosts::Hosts,
     names::Names,
     proc::{Proc, Sweep},
     sensor::Batch,
@@ -62,6 +63,8 @@ pub struct Engine {
     pub on_cgroup: Box<dyn FnMut(CgroupChange) + Send>,
     /// Which of several matching rules fire.
     pub matching: RuleMatching,
+    /// Knows the addresses of hosts that rules name.
+    pub hosts: Option<Arc<Hosts>>,
     /// Who records.
     pub tap: Tap,
 }
@@ -144,6 +147,7 @@ const QUIET: Duration = Duration::from_secs(1);
 
 struct Work {
     pipeline: Pipeline,
+    hosts: Option<Arc<Hosts>>,
     names: Option<Names>,
     proc: Proc,
     sinks: Arc<Sinks>,
@@ -164,8 +168,13 @@ fn to_sinks<'a>(sinks: &'a Sinks, stats: &'a Stats) -> impl FnMut(Raised<'_>) + 
 
 impl Work {
     fn new(engine: Engine) -> Self {
+        let mut pipeline = Pipeline::new(engine.state, engine.clock, engine.node, engine.matching);
+        if let Some(hosts) = &engine.hosts {
+            pipeline = pipeline.with_resolver(Arc::clone(hosts) as _);
+        }
         Self {
-            pipeline: Pipeline::new(engine.state, engine.clock, engine.node, engine.matching),
+            pipeline,
+            hosts: engine.hosts,
             names: engine.names,
             proc: engine.proc,
             sinks: engine.sinks,
@@ -178,6 +187,9 @@ impl Work {
 
     /// Puts other policies in place, or none. What the old ones held back is told first.
     fn replace_policies(&mut self, set: Option<Arc<PolicySet>>) {
+        if let (Some(hosts), Some(set)) = (&self.hosts, &set) {
+            hosts.want(set.needs().hosts);
+        }
         self.pipeline.set_policies(set, to_sinks(&self.sinks, &self.stats));
     }
 

@@ -3,7 +3,7 @@
 use std::env;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, anyhow, bail};
 use cargo_metadata::Message;
@@ -41,13 +41,29 @@ pub fn obstacle(command: &str) -> Option<String> {
 /// When it does not build.
 pub fn build(workspace: &Workspace, bpf_object: Option<&Path>) -> Result<PathBuf> {
     let mut cargo = workspace.cargo();
-    cargo.args(["build", "--release", "--package", NAME, "--bin", NAME]);
-    // Cargo says where the executable is, whatever target directory or triple the person has configured.
-    cargo.args(["--message-format", "json-render-diagnostics"]);
+    cargo.args(["build", "--package", NAME]);
     if let Some(object) = bpf_object {
         // Another object than the built-in one is the one with the development log.
         cargo.env("VEDETTE_BPF_OBJECT", object).args(["--features", "bpf-log"]);
     }
+    build_with(cargo, NAME)
+}
+
+/// Builds the release version of another of our binaries and returns its path.
+///
+/// # Errors
+/// When it does not build.
+pub fn build_bin(workspace: &Workspace, package: &str, bin: &str) -> Result<PathBuf> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--package", package]);
+    build_with(cargo, bin)
+}
+
+/// Finishes a call of `cargo build` with a package, runs it, and returns the path of the binary.
+fn build_with(mut cargo: Command, bin: &str) -> Result<PathBuf> {
+    cargo.args(["--release", "--bin", bin]);
+    // Cargo says where the executable is, whatever target directory or triple the person has configured.
+    cargo.args(["--message-format", "json-render-diagnostics"]);
     if exec::is_ci() {
         cargo.arg("--locked");
     }
@@ -56,16 +72,16 @@ pub fn build(workspace: &Workspace, bpf_object: Option<&Path>) -> Result<PathBuf
     let mut executable = None;
     for message in Message::parse_stream(BufReader::new(stdout)) {
         if let Message::CompilerArtifact(artifact) = message.context("read what cargo says")?
-            && artifact.target.name == NAME
+            && artifact.target.name == bin
             && let Some(path) = artifact.executable
         {
             executable = Some(path.into_std_path_buf());
         }
     }
     if !child.wait()?.success() {
-        bail!("the agent did not build; the messages above say why");
+        bail!("{bin} did not build; the messages above say why");
     }
-    executable.ok_or_else(|| anyhow!("cargo built no {NAME}"))
+    executable.ok_or_else(|| anyhow!("cargo built no {bin}"))
 }
 
 /// Variables that mean something to the agent and have to get through sudo.

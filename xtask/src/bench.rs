@@ -3,6 +3,7 @@
 //! One file per benchmark, a subcommand each; `report` holds what they measure against what is allowed.
 
 mod daemon;
+mod policy;
 mod procfs;
 mod report;
 mod start;
@@ -22,6 +23,7 @@ pub struct Args {
 #[derive(Subcommand)]
 enum Benchmark {
     Start(start::Args),
+    Policy(policy::Args),
 }
 
 /// Runs one benchmark.
@@ -31,5 +33,6 @@ enum Benchmark {
 pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     match &args.benchmark {
         Benchmark::Start(args) => start::run(workspace, args),
+        Benchmark::Policy(args) => policy::run(workspace, args),
     }
 }

@@ -22,6 +22,7 @@ use crate::{
     cli, clock,
     config::{Config, DEFAULT_SOCKET, Socket},
     engine::{CgroupChange, Engine},
+    hosts::Hosts,
     identity::{Hierarchy, scopes_of_path},
     names::Names,
     policies::{self, Origin, PolicyError},
@@ -106,6 +107,10 @@ pub fn start(config: &Config) -> Result<Parts, RunError> {
         state,
         clock,
         node,
+        hosts: Hosts::start()
+            .inspect_err(|error| tracing::warn!(%error, "hosts that rules name are not looked up"))
+            .ok()
+            .map(Arc::new),
         names: Names::of_host()
             .inspect_err(|error| tracing::warn!(%error, "user names are not looked up"))
             .ok(),

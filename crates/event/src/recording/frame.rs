@@ -29,6 +29,7 @@ pub struct Snapshot {
 
 /// One entry. Answers ([`Frame::Lookup`], [`Frame::Name`]) stand before the record that asked for them.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one at a time, and most are records")]
 pub enum Frame<'a> {
     /// A record as it came from the kernel.
     Record(&'a [u8]),
@@ -37,7 +38,7 @@ pub enum Frame<'a> {
     /// A process of the snapshot and the key of its parent. `process.parent` is empty.
     Process {
         /// The process.
-        process: Process,
+        process: Box<Process>,
         /// Its parent, which may stand later.
         parent: Option<ProcessKey>,
     },
@@ -173,7 +174,7 @@ impl<'a> Frame<'a> {
         let frame = match *kind {
             RECORD => Some(Self::Record(body)),
             SNAPSHOT_BEGIN => snapshot(&mut i).map(Self::SnapshotBegin),
-            PROCESS => read_process(&mut i).map(|(process, parent)| Self::Process { process, parent }),
+            PROCESS => process_of(&mut i),
             CGROUP => cgroup(&mut i),
             CONTAINER => container(&mut i),
             SNAPSHOT_END => i.u64().map(|left_out| Self::SnapshotEnd { left_out }),
@@ -252,6 +253,11 @@ fn read_process(i: &mut In<'_>) -> Option<(Process, Option<ProcessKey>)> {
         exe: ExeFacts(i.value()?),
     });
     Some((process, has_parent.then_some(parent)))
+}
+
+fn process_of<'a>(i: &mut In<'_>) -> Option<Frame<'a>> {
+    let (process, parent) = read_process(i)?;
+    Some(Frame::Process { process: Box::new(process), parent })
 }
 
 fn snapshot(i: &mut In<'_>) -> Option<Snapshot> {

@@ -72,7 +72,7 @@ impl Restore {
         match frame {
             Frame::Process { process, parent } => {
                 if open.processes.len() < self.limits.processes {
-                    open.processes.push((process.clone(), *parent));
+                    open.processes.push((Process::clone(process), *parent));
                 } else {
                     open.left_out += 1;
                 }

@@ -54,8 +54,8 @@ fn sample() -> Vec<u8> {
     let mut encoded = Vec::new();
     let bytes = open(3);
     Frame::SnapshotBegin(Snapshot::default()).encode(&mut encoded);
-    Frame::Process { process: process(7), parent: Some(key(1)) }.encode(&mut encoded);
-    Frame::Process { process: process(1), parent: None }.encode(&mut encoded);
+    Frame::Process { process: Box::new(process(7)), parent: Some(key(1)) }.encode(&mut encoded);
+    Frame::Process { process: Box::new(process(1)), parent: None }.encode(&mut encoded);
     Frame::SnapshotEnd { left_out: 0 }.encode(&mut encoded);
     writer.frames(&encoded).unwrap();
     writer.flush().unwrap();
@@ -95,7 +95,7 @@ fn what_is_written_is_read() {
         Frame::SnapshotBegin(Snapshot { number: 4, last_prune: 5, gaps: vec![gap] }),
         Frame::Cgroup { id: 1, path: "/a", retired: Some(3) },
         Frame::Container { id: "c", name: Some("web"), image: None },
-        Frame::Process { process: process(7), parent: Some(key(1)) },
+        Frame::Process { process: Box::new(process(7)), parent: Some(key(1)) },
         Frame::SnapshotEnd { left_out: 2 },
         Frame::Lookup { key: key(9), found: Some(Box::new(process(9))) },
         Frame::Lookup { key: key(10), found: None },

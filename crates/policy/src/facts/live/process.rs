@@ -167,6 +167,12 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId, arg: &FieldArg) -> Opti
     let process = view.process;
     let task = &process.task;
     let since = |start: u64| view.record.header.time.saturating_sub(start);
+    // Of a process that is only known by its events' headers, all facts are zero: that is not root.
+    let by_key =
+        matches!(field, F::ProcPid | F::ProcPidTs | F::ProcDuration | F::ThreadTid | F::ThreadIsmain);
+    if !by_key && !process.has_facts() {
+        return None;
+    }
     Some(match field {
         F::ProcName
         | F::ProcExe
