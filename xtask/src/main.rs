@@ -8,6 +8,7 @@ mod build_ebpf;
 mod capture;
 mod codegen;
 mod exec;
+mod fuzz;
 mod run;
 mod setup;
 mod test;
@@ -41,6 +42,7 @@ enum Command {
     BuildEbpf(build_ebpf::Args),
     Codegen(codegen::Args),
     Capture(capture::Args),
+    Fuzz(fuzz::Args),
 }
 
 fn main() -> ExitCode {
@@ -65,5 +67,6 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::BuildEbpf(args) => build_ebpf::run(&workspace, &args),
         Command::Codegen(args) => codegen::run(&workspace, &args),
         Command::Capture(args) => capture::run(&workspace, &args),
+        Command::Fuzz(args) => fuzz::run(&workspace, &args),
     }
 }

@@ -7,6 +7,7 @@ mod support;
 
 use serde_json::json;
 use support::{Scratch, published_rules, stderr, stdout, vedette};
+use vedette_policy::field::{ArgKind, FIELDS, FieldType};
 
 const GOOD: &str = "- {rule: r, desc: d, condition: evt.type = execve, output: o, priority: info}\n";
 const BAD: &str =
@@ -75,10 +76,15 @@ fn a_check_of_nothing_is_not_good() {
 #[test]
 fn fields_that_are_not_filled_are_told_for_each_rule() {
     let scratch = Scratch::new("not_filled");
-    let rule = "- {rule: Odd name, desc: d, condition: evt.type = dns and dns.qname = x and dns.rcode = y, output: o, priority: info}\n";
-    let output = vedette(&["policy", "check", &scratch.file("dns.yaml", rule)]);
+    let unfilled =
+        FIELDS.iter().find(|f| !f.filled && f.arg == ArgKind::None && f.r#type == FieldType::String);
+    let Some(field) = unfilled.map(|f| f.name) else { return };
+    let rule = format!(
+        "- {{rule: Odd name, desc: d, condition: evt.type = execve and {field} = x, output: o, priority: info}}\n"
+    );
+    let output = vedette(&["policy", "check", &scratch.file("odd.yaml", &rule)]);
     assert_eq!(output.status.code(), Some(0));
-    assert_eq!(stderr(&output), "note: Odd name: the sensor does not fill dns.qname, dns.rcode yet\n");
+    assert_eq!(stderr(&output), format!("note: Odd name: the sensor does not fill {field} yet\n"));
 }
 
 #[test]
