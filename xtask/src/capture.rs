@@ -55,7 +55,7 @@ pub fn run(workspace: &Workspace, _args: &Args) -> Result<()> {
     fs::create_dir_all(&scratch)?;
     let text = record(&binary, &scratch);
     fs::remove_dir_all(&scratch)?;
-    let picture = anstyle_svg::Term::new().render_svg(&text?);
+    let picture = anstyle_svg::Term::new().render_svg(&wrapped(&text?));
     let path = workspace.root().join(PICTURE);
     fs::write(&path, picture).with_context(|| format!("write {}", path.display()))?;
     eprintln!("{}", path.display());
@@ -104,6 +104,43 @@ fn watch(child: &mut Child, scratch: &Path) -> Result<String> {
     Ok(shown)
 }
 
+/// Columns of the picture.
+const COLUMNS: usize = 132;
+
+/// Breaks long lines at blanks, as a terminal of that width would show them. Escape sequences take no room.
+fn wrapped(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        let mut column = 0;
+        for word in line.split_inclusive(' ') {
+            let width = visible(word);
+            if column + width > COLUMNS && column > 0 {
+                out.push_str("\n    ");
+                column = 4;
+            }
+            out.push_str(word);
+            column += width;
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// Characters that take room.
+fn visible(word: &str) -> usize {
+    let mut inside = false;
+    let shown = |c: char| {
+        match (inside, c) {
+            (false, '\u{1b}') => inside = true,
+            (true, 'm') => inside = false,
+            (false, _) => return true,
+            (true, _) => {}
+        }
+        false
+    };
+    word.chars().filter(|c| *c != '\n').map(shown).filter(|seen| *seen).count()
+}
+
 /// Takes further alerts of the same action away, until there are none for a moment.
 fn settle(lines: &Receiver<String>) {
     let deadline = Instant::now() + PATIENCE;
@@ -120,4 +157,18 @@ fn lines(from: impl std::io::Read + Send + 'static) -> Receiver<String> {
         }
     });
     receiver
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_wrapped_by_what_is_visible() {
+        assert_eq!(visible("\u{1b}[31mred\u{1b}[0m "), 4);
+        let long = format!("\u{1b}[1m{}\u{1b}[0m", "word ".repeat(30));
+        let lines: Vec<String> = wrapped(&long).lines().map(str::to_owned).collect();
+        assert_eq!(lines.len(), 2);
+        assert!(lines.iter().all(|l| visible(l) <= COLUMNS));
+    }
 }
