@@ -98,10 +98,20 @@ fn watch(child: &mut Child, scratch: &Path) -> Result<String> {
             bail!("`{command}` failed: {status}");
         }
         let line = stdout.recv_timeout(PATIENCE).with_context(|| format!("no alert on `{typed}`"))?;
+        let line = without_our_ancestry(&line);
         shown += &format!("\u{1b}[2m                    # in another terminal: {typed}\u{1b}[0m\n{line}\n");
         settle(&stdout);
     }
     Ok(shown)
+}
+
+/// The line without what is above this command in the ancestry: that is the machine the picture was made on.
+fn without_our_ancestry(line: &str) -> String {
+    const OURS: &str = " ← xtask";
+    match line.find(OURS) {
+        Some(at) => format!("{}\u{1b}[0m", &line[..at]),
+        None => line.to_owned(),
+    }
 }
 
 /// Columns of the picture.
