@@ -54,6 +54,13 @@ pub fn build(workspace: &Workspace, tools: &BpfTools, dev_log: bool) -> Result<P
     let built = workspace.ebpf_target().join(TARGET).join("release").join(BINARY);
     let content = fs::read(&built).with_context(|| format!("read {}", built.display()))?;
     check(&content).with_context(|| format!("{} is not usable", built.display()))?;
+    if logs(&content) != dev_log {
+        bail!(
+            "{} {} the development log: feature `bpf-log` is out of step",
+            built.display(),
+            if dev_log { "lacks" } else { "has" }
+        );
+    }
     let object = workspace.ebpf_object(dev_log);
     write_if_changed(&object, &content)?;
     Ok(object)
@@ -92,6 +99,12 @@ fn configure(cargo: &mut Command, workspace: &Workspace, tools: &BpfTools, dev_l
     if exec::is_ci() {
         cargo.arg("--locked");
     }
+}
+
+/// Whether the object has the map through which aya-log logs. A release object never has.
+fn logs(object: &[u8]) -> bool {
+    const MAP: &[u8] = b"AYA_LOGS";
+    object.windows(MAP.len()).any(|window| window == MAP)
 }
 
 /// Looks whether this is a BPF object with type information.

@@ -249,7 +249,7 @@ mod tests {
             (format!("/kubepods.slice/crio-{ID}.scope"), Some("cri-o")),
             (format!("/docker/{}/docker/{ID}", ID.replace('0', "f")), Some("docker")),
             ("/user.slice/user-1000.slice/session-3.scope".to_owned(), None),
-            ("/process_api/8cf223809caece297514292f300314c0".to_owned(), None),
+            ("/jobs/8cf223809caece297514292f300314c0".to_owned(), None),
             (format!("/{}", &ID[..63]), None),
             (format!("/{}", ID.to_uppercase()), None),
             ("/".to_owned(), None),

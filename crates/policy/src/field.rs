@@ -5,11 +5,9 @@
 //! sensor fills it yet. Type checking, the field reference and the kernel plan all come from it.
 
 mod name;
-mod reference;
 mod table;
 
 pub use name::{FieldArg, FieldName, FieldNameError};
-pub use reference::markdown;
 pub use table::{FIELDS, FieldId};
 
 use crate::event_type::{EventType, EventTypes};

@@ -8,7 +8,6 @@ pub use selector::{Expression, LabelSelector, Scope, SelectorOperator};
 
 use std::collections::HashSet;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::item::{At, Change, ExceptionItem, ListItem, MacroItem};
@@ -21,7 +20,7 @@ use crate::source::{MappedText, Span};
 pub const API_VERSION: &str = "vedette.dev/v1alpha1";
 
 /// The two kinds of policies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum PolicyKind {
     /// Sees the pods of its own namespace only.
     SecurityPolicy,
@@ -40,7 +39,7 @@ impl PolicyKind {
 }
 
 /// What a policy does when a rule with an action matches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 pub enum Mode {
     /// Acts.
     #[default]
@@ -52,9 +51,7 @@ pub enum Mode {
 }
 
 /// What a rule does when it matches.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Action {
     /// Raises an alert.
     #[default]
