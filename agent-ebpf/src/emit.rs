@@ -4,7 +4,10 @@
 //! What finds no room is counted, remembered in the pending gap, and reported by the next record that does.
 
 use aya_ebpf::{
-    helpers::{bpf_get_smp_processor_id, generated::{bpf_ktime_get_boot_ns, bpf_ringbuf_output}},
+    helpers::{
+        bpf_get_smp_processor_id,
+        generated::{bpf_ktime_get_boot_ns, bpf_ringbuf_output},
+    },
     maps::RingBuf,
 };
 use vedette_abi::{ABI_VERSION, CpuState, Gap, Header, KIND_MIXED, Kind, ProbeError, Ring};

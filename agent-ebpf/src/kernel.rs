@@ -59,7 +59,8 @@ fn probed<T: Copy + Default>(base: *const u8, offset: &Global<u32>) -> T {
     let mut value = T::default();
     if offset != ABSENT && !base.is_null() {
         let from = base.wrapping_byte_add(offset as usize);
-        if unsafe { bpf_probe_read_kernel((&raw mut value).cast(), size_of::<T>() as u32, from.cast()) } != 0 {
+        if unsafe { bpf_probe_read_kernel((&raw mut value).cast(), size_of::<T>() as u32, from.cast()) } != 0
+        {
             return T::default();
         }
     }

@@ -1,10 +1,10 @@
 //! Every map of the object, in one place.
 
+use crate::path::Walk;
 use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap, PerCpuArray, ProgramArray, RingBuf},
 };
-use crate::path::Walk;
 use vedette_abi::{CpuState, Filter, KINDS, RECORD_CAP, SYSCALLS, ScopeKey};
 
 /// Bytes behind [`RECORD_CAP`] so that the longest string may begin at the last offset.

@@ -35,7 +35,8 @@ impl Record {
     /// This CPU's buffer with a cleared header and a cleared body `B`.
     #[inline(always)]
     pub fn new<B>() -> Option<Self> {
-        let base = RECORDS.get_ptr_mut(unsafe { bpf_get_smp_processor_id() })?.cast::<RecordBuf>().cast::<u8>();
+        let base =
+            RECORDS.get_ptr_mut(unsafe { bpf_get_smp_processor_id() })?.cast::<RecordBuf>().cast::<u8>();
         unsafe { core::ptr::write_bytes(base.cast::<u64>(), 0, (HEADER + size_of::<B>()) / 8) };
         Some(Self { base, len: (HEADER + size_of::<B>()) as u64 })
     }

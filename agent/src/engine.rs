@@ -9,6 +9,7 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, Sender, select_biased};
+use vedette_abi::Ring;
 use vedette_event::{Body, Clock, Record, State, alert::Node, decode};
 use vedette_policy::{
     PolicySet, RuleMatching,
@@ -16,7 +17,16 @@ use vedette_policy::{
 };
 
 use self::live::Live;
-use crate::{clock, names::Names, proc::Proc, sensor::Batch, sink::Sinks, stats::Stats, tap::Tap};
+use crate::{
+    clock,
+    hosts::Hosts,
+    names::Names,
+    proc::{Proc, Sweep},
+    sensor::Batch,
+    sink::Sinks,
+    stats::Stats,
+    tap::Tap,
+};
 
 /// A control group came or went: the kernel's filter wants to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +63,8 @@ pub struct Engine {
     pub on_cgroup: Box<dyn FnMut(CgroupChange) + Send>,
     /// Which of several matching rules fire.
     pub matching: RuleMatching,
+    /// Knows the addresses of hosts that rules name.
+    pub hosts: Option<Arc<Hosts>>,
     /// Who records.
     pub tap: Tap,
 }
@@ -115,7 +127,10 @@ impl Engine {
                         Ok(batch) => work.batch(batch, &recycle),
                         Err(_) => break,
                     },
-                    default(QUIET) => work.advance(),
+                    default(QUIET) => {
+                        work.advance();
+                        work.sweep();
+                    }
                 }
             }
             work.replace_policies(None);
@@ -124,17 +139,23 @@ impl Engine {
     }
 }
 
+/// Processes that are looked for between two batches.
+const SWEEP_STEP: usize = 64;
+
 /// How long it may be quiet before summaries that are due are told without an event to bring the time.
 const QUIET: Duration = Duration::from_secs(1);
 
 struct Work {
     pipeline: Pipeline,
+    hosts: Option<Arc<Hosts>>,
     names: Option<Names>,
     proc: Proc,
     sinks: Arc<Sinks>,
     stats: Arc<Stats>,
     on_cgroup: Box<dyn FnMut(CgroupChange) + Send>,
     tap: Tap,
+    /// After a loss of state: looks for processes whose end was lost.
+    sweep: Option<Sweep>,
 }
 
 /// What is done with an alert.
@@ -147,19 +168,28 @@ fn to_sinks<'a>(sinks: &'a Sinks, stats: &'a Stats) -> impl FnMut(Raised<'_>) + 
 
 impl Work {
     fn new(engine: Engine) -> Self {
+        let mut pipeline = Pipeline::new(engine.state, engine.clock, engine.node, engine.matching);
+        if let Some(hosts) = &engine.hosts {
+            pipeline = pipeline.with_resolver(Arc::clone(hosts) as _);
+        }
         Self {
-            pipeline: Pipeline::new(engine.state, engine.clock, engine.node, engine.matching),
+            pipeline,
+            hosts: engine.hosts,
             names: engine.names,
             proc: engine.proc,
             sinks: engine.sinks,
             stats: engine.stats,
             on_cgroup: engine.on_cgroup,
             tap: engine.tap,
+            sweep: None,
         }
     }
 
     /// Puts other policies in place, or none. What the old ones held back is told first.
     fn replace_policies(&mut self, set: Option<Arc<PolicySet>>) {
+        if let (Some(hosts), Some(set)) = (&self.hosts, &set) {
+            hosts.want(set.needs().hosts);
+        }
         self.pipeline.set_policies(set, to_sinks(&self.sinks, &self.stats));
     }
 
@@ -195,8 +225,21 @@ impl Work {
         batch.clear();
         // The pump has enough of them.
         let _ = recycle.try_send(batch);
+        self.sweep();
         self.tap.flush(&self.pipeline, self.names.as_ref());
         self.publish(began);
+    }
+
+    /// After a loss of state records, a few processes at a time: is each still there?
+    fn sweep(&mut self) {
+        let Some(sweep) = &mut self.sweep else { return };
+        if !sweep.step(&mut self.pipeline.state, &self.proc, clock::boottime(), SWEEP_STEP) {
+            tracing::info!(
+                ended = sweep.ended(),
+                "the process table was compared with /proc after a loss of records"
+            );
+            self.sweep = None;
+        }
     }
 
     fn record(&mut self, record: &Record<'_>) {
@@ -208,6 +251,9 @@ impl Work {
             Outcome::Gap(lost) => {
                 self.stats.gaps.fetch_add(1, Relaxed);
                 self.stats.gap_lost.fetch_add(u64::from(lost), Relaxed);
+                if matches!(&record.body, Body::Gap(gap) if gap.ring == u32::from(Ring::State as u8)) {
+                    self.sweep = Some(Sweep::new(&self.pipeline.state));
+                }
             }
             Outcome::State => match &record.body {
                 Body::CgroupMkdir { facts, .. } => {

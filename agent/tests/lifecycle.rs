@@ -1,5 +1,7 @@
 //! The agent as a person runs it: start, alerts, reload, stop.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 #[path = "support/harness.rs"]
 mod harness;
 

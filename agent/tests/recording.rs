@@ -1,5 +1,7 @@
 //! A replay gives the alerts of the original.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 #[path = "support/harness.rs"]
 mod harness;
 

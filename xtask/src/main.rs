@@ -5,6 +5,7 @@
 mod agent;
 mod bench;
 mod build_ebpf;
+mod capture;
 mod codegen;
 mod exec;
 mod run;
@@ -39,6 +40,7 @@ enum Command {
     Setup(setup::Args),
     BuildEbpf(build_ebpf::Args),
     Codegen(codegen::Args),
+    Capture(capture::Args),
 }
 
 fn main() -> ExitCode {
@@ -62,5 +64,6 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Setup(args) => setup::run(&workspace, &args),
         Command::BuildEbpf(args) => build_ebpf::run(&workspace, &args),
         Command::Codegen(args) => codegen::run(&workspace, &args),
+        Command::Capture(args) => capture::run(&workspace, &args),
     }
 }

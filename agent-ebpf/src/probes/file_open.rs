@@ -1,6 +1,8 @@
 //! A file was opened: `open`, `creat`, `openat`, `openat2`.
 
-use aya_ebpf::{helpers::generated::bpf_probe_read_user, macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{
+    helpers::generated::bpf_probe_read_user, macros::btf_tracepoint, programs::BtfTracePointContext,
+};
 use vedette_abi::{Call, FileOpen, Kind, ProbeError, filter_flags, header_flags, path_flags};
 
 use super::syscall::Exit;

@@ -1,6 +1,8 @@
 //! A socket was connected.
 
-use aya_ebpf::{helpers::generated::bpf_probe_read_user, macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{
+    helpers::generated::bpf_probe_read_user, macros::btf_tracepoint, programs::BtfTracePointContext,
+};
 use vedette_abi::{Kind, NetConnect, ProbeError, header_flags};
 
 use super::syscall::Exit;

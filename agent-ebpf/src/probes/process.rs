@@ -1,7 +1,9 @@
 //! fork and exit, the snapshot of what was there before, and the facts that all process records share.
 
 use aya_ebpf::{helpers::generated::bpf_seq_write, macros::btf_tracepoint, programs::BtfTracePointContext};
-use vedette_abi::{ABI_VERSION, Call, Header, Kind, ProbeError, ProcessExit, ProcessFork, TaskFacts, task_flags};
+use vedette_abi::{
+    ABI_VERSION, Call, Header, Kind, ProbeError, ProcessExit, ProcessFork, TaskFacts, task_flags,
+};
 
 use crate::{
     emit,
@@ -66,7 +68,7 @@ pub fn facts(task: Task, out: &mut TaskFacts) {
     }
     out.flags = flags;
     out.comm = comm_bytes(task.comm());
-    out.parent_comm = comm_bytes(parent.comm());
+    out.parent_comm = comm_bytes(parent.group_leader().comm());
 }
 
 #[inline(always)]

@@ -1,6 +1,8 @@
 //! A process replaced its program.
 
-use aya_ebpf::{helpers::generated::bpf_task_pt_regs, macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{
+    helpers::generated::bpf_task_pt_regs, macros::btf_tracepoint, programs::BtfTracePointContext,
+};
 use vedette_abi::{ARGV_CAP, Call, ENV_CAP, Kind, NR_EXECVEAT, ProbeError, ProcessExec, filter_flags};
 
 use crate::{

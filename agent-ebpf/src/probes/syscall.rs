@@ -58,9 +58,15 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
     }
     let call = row(entry, Task::current().in_compat_call());
     if call == Call::Connect as u8 {
-        let _ = unsafe { HANDLERS.tail_call(&ctx, Kind::NetConnect as u32) };
+        jump(&ctx, Kind::NetConnect);
     } else if call != 0 {
-        let _ = unsafe { HANDLERS.tail_call(&ctx, Kind::FileOpen as u32) };
+        jump(&ctx, Kind::FileOpen);
     }
     0
+}
+
+/// Goes on in the handler of a kind. Comes back only where it is not loaded.
+#[inline(always)]
+fn jump(ctx: &BtfTracePointContext, kind: Kind) {
+    unsafe { HANDLERS.tail_call(ctx, kind as u32) }
 }

@@ -151,6 +151,16 @@ mod tests {
     }
 
     #[test]
+    fn the_language_and_the_sensor_agree_about_what_is_reported() {
+        let reported: Vec<_> = EventType::ALL.iter().filter(|t| t.is_reported()).map(|t| t.name()).collect();
+        let mut calls: Vec<_> = vedette_abi::Call::ALL.iter().map(|c| c.name()).collect();
+        calls.sort_unstable();
+        let mut sorted = reported.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, calls);
+    }
+
+    #[test]
     fn the_environment_is_carried_only_when_a_rule_reads_it() {
         let flag = |c: &str| of(c).filter().flags & filter_flags::ENVIRONMENT != 0;
         assert!(flag("evt.type = execve and proc.env contains LD_PRELOAD"));

@@ -22,10 +22,11 @@ use crate::{
     cli, clock,
     config::{Config, DEFAULT_SOCKET, Socket},
     engine::{CgroupChange, Engine},
+    hosts::Hosts,
     identity::{Hierarchy, scopes_of_path},
     names::Names,
     policies::{self, Origin, PolicyError},
-    proc::Proc,
+    proc::{Proc, ProcError},
     pump::Pump,
     sensor::{Drain, Sensor, SensorError, SensorOptions, self_check},
     sink::{Destination, SinkConfig, Sinks},
@@ -106,6 +107,10 @@ pub fn start(config: &Config) -> Result<Parts, RunError> {
         state,
         clock,
         node,
+        hosts: Hosts::start()
+            .inspect_err(|error| tracing::warn!(%error, "hosts that rules name are not looked up"))
+            .ok()
+            .map(Arc::new),
         names: Names::of_host()
             .inspect_err(|error| tracing::warn!(%error, "user names are not looked up"))
             .ok(),
@@ -190,10 +195,21 @@ fn snapshot(state: &mut State, sensor: &mut Sensor, proc: &Proc) -> Result<(), R
             self_check(&state.processes).map_err(|why| RunError::input(SensorError::Offsets(why)))?;
             state.link_parents();
             for key in keys {
-                // A process that has ended meanwhile is told by the rings.
-                if let Ok(process) = proc.complete(key) {
-                    state.complete(process);
+                match proc.complete(key) {
+                    Ok(process) => {
+                        state.complete(process);
+                    }
+                    // Reaped between the iterator and here; its exit may have been reported before the iterator ran.
+                    Err(ProcError::Gone(_) | ProcError::Reused(_)) => {
+                        state.processes.exit(key, clock::boottime());
+                    }
+                    Err(error) => {
+                        tracing::debug!(tgid = key.tgid, %error, "a process could not be looked up")
+                    }
                 }
+            }
+            if let Err(error) = proc.fill_in(state) {
+                tracing::warn!(%error, "processes that the task iterator left out are not known");
             }
         }
         Err(why) => {

@@ -96,27 +96,33 @@ impl Stage {
         (place, path)
     }
 
+    /// Where the helper is.
+    pub fn helper(&self) -> PathBuf {
+        self.directory.path().join("helper")
+    }
+
     /// The helper, about to do this.
     pub fn act<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        self.helper(&self.directory.path().join("helper"), args)
+        self.act_by(&self.helper(), args)
     }
 
     /// The helper under another name: through a symbolic link, so that the task has the name and the executable not.
-    pub fn act_named<S: AsRef<OsStr>>(&self, name: &str, args: impl IntoIterator<Item = S>) -> Command {
+    pub fn named(&self, name: &str) -> PathBuf {
         let path = self.directory().join(name);
-        symlink(self.directory.path().join("helper"), &path).unwrap();
-        self.helper(&path, args)
+        symlink(self.helper(), &path).unwrap();
+        path
     }
 
     /// The helper as another executable: a file of that name.
-    pub fn act_as<S: AsRef<OsStr>>(&self, name: &str, args: impl IntoIterator<Item = S>) -> Command {
+    pub fn executable(&self, name: &str) -> PathBuf {
         let path = self.directory().join(name);
-        fs::hard_link(self.directory.path().join("helper"), &path).unwrap();
-        self.helper(&path, args)
+        fs::hard_link(self.helper(), &path).unwrap();
+        path
     }
 
-    fn helper<S: AsRef<OsStr>>(&self, path: &Path, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(path);
+    /// One of these, about to do this.
+    pub fn act_by<S: AsRef<OsStr>>(&self, program: &Path, args: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(program);
         command.arg(act::FLAG).args(args);
         command
     }
@@ -140,7 +146,7 @@ impl Stage {
     pub fn acts(&self, acts: &[&[&OsStr]]) -> u32 {
         let mut script = String::new();
         let mut args: Vec<&OsStr> = Vec::new();
-        let helper = self.directory.path().join("helper");
+        let helper = self.helper();
         args.push(helper.as_os_str());
         for act in acts {
             script.push_str("\"$1\" ");

@@ -285,10 +285,13 @@ pub fn has_errors(diagnostics: &[Diagnostic]) -> bool {
 /// near, the one that begins the same for longest.
 pub fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let same_start = |k: &str| name.bytes().zip(k.bytes()).take_while(|(a, b)| a == b).count();
+    let limit = |k: &str| (name.len().max(k.len()) / 3).max(1);
     known
         .into_iter()
+        // The distance is at least the difference in length, which costs nothing to find.
+        .filter(|k| name.len().abs_diff(k.len()) <= limit(k))
         .map(|k| (strsim::damerau_levenshtein(name, k), k))
-        .filter(|&(distance, k)| distance <= (name.len().max(k.len()) / 3).max(1))
+        .filter(|&(distance, k)| distance <= limit(k))
         .min_by_key(|&(distance, k)| (distance, std::cmp::Reverse(same_start(k))))
         .map(|(_, k)| k)
 }

@@ -233,6 +233,24 @@ impl EventType {
     /// How many there are.
     pub const COUNT: usize = Self::ALL.len();
 
+    /// Whether a program of the sensor reports events of this type. What is not reported yet loads, is checked, and
+    /// never matches on a live host.
+    pub fn is_reported(self) -> bool {
+        use EventType as E;
+        matches!(
+            self,
+            E::Open
+                | E::Creat
+                | E::Openat
+                | E::Openat2
+                | E::Connect
+                | E::Execve
+                | E::Execveat
+                | E::Clone
+                | E::Procexit
+        )
+    }
+
     /// The number, below [`EventType::COUNT`].
     #[inline]
     pub fn index(self) -> usize {

@@ -1,13 +1,15 @@
 //! The field registry: what a condition or an output can ask of an event.
 //!
-//! One table ([`table`](crate::field)) says for each field its name, type, argument, how many values it has, for
+//! One table ([`FIELDS`]) says for each field its name, type, argument, how many values it has, for
 //! which events it exists, what it costs, which dimension of the kernel's classifier it belongs to and whether the
 //! sensor fills it yet. Type checking, the field reference and the kernel plan all come from it.
 
 mod name;
+mod reference;
 mod table;
 
 pub use name::{FieldArg, FieldName, FieldNameError};
+pub use reference::markdown;
 pub use table::{FIELDS, FieldId};
 
 use crate::event_type::{EventType, EventTypes};

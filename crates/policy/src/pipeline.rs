@@ -15,6 +15,7 @@ use vedette_event::{
     alert::{Alert, GapInfo, GapLog, Node},
 };
 
+use crate::resolve::{NoResolver, Resolver};
 use crate::{Correlation, Evaluator, LiveFacts, Match, PolicySet, RuleMatching};
 use summary::LastAlerts;
 
@@ -59,6 +60,7 @@ pub struct Pipeline {
     node: Node,
     clock: Clock,
     matching: RuleMatching,
+    resolver: Arc<dyn Resolver>,
     evaluator: Option<Evaluator>,
     output: Output,
     number: u64,
@@ -102,7 +104,23 @@ impl Output {
 impl Pipeline {
     /// A pipeline without policies.
     pub fn new(state: State, clock: Clock, node: Node, matching: RuleMatching) -> Self {
-        Self { state, clock, matching, node, evaluator: None, output: Output::default(), number: 0 }
+        Self {
+            state,
+            clock,
+            matching,
+            node,
+            resolver: Arc::new(NoResolver),
+            evaluator: None,
+            output: Output::default(),
+            number: 0,
+        }
+    }
+
+    /// The same with host names in rules resolved. To be called before the policies are set.
+    #[must_use]
+    pub fn with_resolver(mut self, resolver: Arc<dyn Resolver>) -> Self {
+        self.resolver = resolver;
+        self
     }
 
     /// The node.
@@ -155,7 +173,9 @@ impl Pipeline {
             old.finish(|matched| self.output.matched(matched, None, &mut on_alert));
         }
         self.output.last.clear();
-        self.evaluator = set.map(|set| Evaluator::new(set).with_matching(self.matching));
+        self.evaluator = set.map(|set| {
+            Evaluator::new(set).with_matching(self.matching).with_resolver(Arc::clone(&self.resolver))
+        });
     }
 
     /// Tells the summaries that are due at `now`, nanoseconds since 1970.

@@ -120,6 +120,9 @@ impl PolicySet {
     }
 }
 
+/// How many findings are worth reading.
+const MAX_DIAGNOSTICS: usize = 1000;
+
 /// In the order of files and lines, each finding once.
 fn tidy(diagnostics: &mut Vec<Diagnostic>) {
     diagnostics.sort_by_key(|d| (d.span.map(|s| (s.source, s.start)), std::cmp::Reverse(d.severity)));
@@ -135,6 +138,11 @@ fn tidy(diagnostics: &mut Vec<Diagnostic>) {
         if diagnostic.span.is_none() || !near.into_iter().any(same) {
             kept.push(diagnostic);
         }
+    }
+    if kept.len() > MAX_DIAGNOSTICS {
+        // Errors first: what is cut must not make a broken set look whole.
+        kept.sort_by_key(|d| std::cmp::Reverse(d.severity));
+        kept.truncate(MAX_DIAGNOSTICS);
     }
     *diagnostics = kept;
 }

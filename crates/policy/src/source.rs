@@ -162,7 +162,11 @@ impl MappedText {
 
     /// Appends `range` of another text, with its origins.
     pub fn push_slice(&mut self, other: &MappedText, range: Range<usize>) {
-        for (index, piece) in other.pieces.iter().enumerate() {
+        let first = other.pieces.partition_point(|p| p.at as usize <= range.start).saturating_sub(1);
+        for (index, piece) in other.pieces.iter().enumerate().skip(first) {
+            if piece.at as usize >= range.end {
+                break;
+            }
             let next = other.pieces.get(index + 1).map_or(other.text.len(), |p| p.at as usize);
             let (start, end) = ((piece.at as usize).max(range.start), next.min(range.end));
             if start >= end {

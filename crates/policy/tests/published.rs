@@ -28,9 +28,9 @@ fn check(names: &[&str], rules: usize) {
         .map(|d| d.to_line(&loaded.sources))
         .collect();
     assert_eq!(about_the_language, Vec::<String>::new());
-    let notes =
-        loaded.diagnostics.iter().filter(|d| !matches!(d.code, Code::Unused | Code::NotFilled)).count();
-    assert_eq!(notes, 0);
+    // Lists and macros that a file keeps for others, fields to come, and rules that others include may be noted.
+    let about_the_rules = [Code::Unused, Code::NotFilled, Code::Shadowed];
+    assert!(loaded.diagnostics.iter().all(|d| about_the_rules.contains(&d.code)));
     assert_eq!(loaded.set.unwrap().rules().len(), rules);
 }
 

@@ -1,3 +1,5 @@
+//! Cases for the policy `credential-access`.
+
 use std::{fs, process::Command};
 
 use super::{Case, os};
@@ -15,11 +17,11 @@ pub const CASES: &[Case] = &[
         benign: |s| {
             let (public, known) = (s.file(".ssh/id_ed25519.pub"), s.file(".ssh/known_hosts"));
             let key = s.file(".ssh/id_rsa");
-            let ssh = s.act_as("ssh", ["read"]).get_program().to_owned();
+            let ssh = s.executable("ssh");
             let pid = s.acts(&[
                 &[os("read"), os(&public)],
                 &[os("read"), os(&known)],
-                &[os("run"), &ssh, os("--act"), os("read"), os(&key)],
+                &[os("run"), os(&ssh), os("--act"), os("read"), os(&key)],
             ]);
             fs::remove_file(key).unwrap();
             pid
@@ -32,7 +34,7 @@ pub const CASES: &[Case] = &[
             let (secret, settings) = (s.file(".aws/credentials"), s.file(".aws/config"));
             s.shell(
                 "cat \"$2\"; \"$1\" --act read \"$3\"",
-                &[s.act_as("aws", ["read"]).get_program(), os(&settings), os(&secret)],
+                &[os(&s.executable("aws")), os(&settings), os(&secret)],
             )
         },
     },
@@ -51,7 +53,7 @@ pub const CASES: &[Case] = &[
             fs::write(place.path.join("namespace"), "default").unwrap();
             s.shell(
                 "cat \"$2/namespace\"; \"$1\" --act read \"$2/token\"",
-                &[s.act_as("controller", ["read"]).get_program(), os(&place)],
+                &[os(&s.executable("controller")), os(&place)],
             )
         },
     },
@@ -67,13 +69,13 @@ pub const CASES: &[Case] = &[
         rule: "Cloud metadata service reached",
         // In a network of its own, in which nobody is.
         attack: |s| {
-            let server = s.act_named("nginx", ["connect"]).get_program().to_owned();
+            let server = s.named("nginx");
             let mut command = Command::new("unshare");
             s.run(command.args(["-n", "--"]).arg(server).args(["--act", "connect", "169.254.169.254:80"]))
         },
         benign: |s| {
-            let client = s.act_as("sdk-client", ["connect"]).get_program().to_owned();
-            let server = s.act_named("nginx", ["connect"]).get_program().to_owned();
+            let client = s.executable("sdk-client");
+            let server = s.named("nginx");
             let script = "\"$0\" --act connect 169.254.169.254:80; \"$1\" --act connect 169.254.7.7:80";
             let mut command = Command::new("unshare");
             s.run(command.args(["-n", "--", "/bin/sh", "-euc", script]).args([client, server]))

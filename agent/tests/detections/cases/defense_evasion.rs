@@ -1,3 +1,5 @@
+//! Cases for the policy `defense-evasion`.
+
 use std::{fs, process::Command};
 
 use super::{Case, os};
@@ -18,8 +20,8 @@ pub const CASES: &[Case] = &[
         attack: |s| s.run(&mut s.act(["exec-memfd", "/bin/true", "marker"])),
         // A container runtime runs a copy of itself, so that the container cannot write to its file.
         benign: |s| {
-            let helper = s.act(["nothing"]).get_program().to_owned();
-            let mut runtime = s.act_as("runc", ["run"]);
+            let helper = s.helper();
+            let mut runtime = s.act_by(&s.executable("runc"), ["run"]);
             s.run(runtime.arg(helper).args(["--act", "exec-memfd", "/bin/true", "init"]))
         },
     },

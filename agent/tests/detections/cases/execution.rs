@@ -1,3 +1,5 @@
+//! Cases for the policy `execution`.
+
 use std::process::Command;
 
 use super::{Case, os};
@@ -5,11 +7,14 @@ use super::{Case, os};
 pub const CASES: &[Case] = &[
     Case {
         rule: "Shell started by a server",
-        attack: |s| s.run(&mut s.act_named("nginx", ["run", "/bin/sh", "-c", "id -u"])),
+        attack: |s| s.run(&mut s.act_by(&s.named("nginx"), ["run", "/bin/sh", "-c", "id -u"])),
         benign: |s| {
-            let server = s.act_named("nginx", ["run"]).get_program().to_owned();
-            let runner = s.act_named("ci-runner", ["run"]).get_program().to_owned();
-            s.shell("\"$1\" --act run /bin/true; \"$2\" --act run /bin/sh -c 'id -u'", &[&server, &runner])
+            let server = s.named("nginx");
+            let runner = s.named("ci-runner");
+            s.shell(
+                "\"$1\" --act run /bin/true; \"$2\" --act run /bin/sh -c 'id -u'",
+                &[os(&server), os(&runner)],
+            )
         },
     },
     Case {
@@ -31,7 +36,7 @@ pub const CASES: &[Case] = &[
             s.run(Command::new("unshare").args(["-n", "--", "bash", "-c", script]))
         },
         benign: |s| {
-            let client = s.act_as("client", ["connect"]).get_program().to_owned();
+            let client = s.executable("client");
             let script = ": <> /dev/tcp/127.0.0.1/443; \"$0\" --act connect 192.0.2.1:443";
             let mut command = Command::new("unshare");
             s.run(command.args(["-n", "--", "bash", "-c", script]).arg(os(&client)))

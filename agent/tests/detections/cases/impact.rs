@@ -1,3 +1,5 @@
+//! Cases for the policy `impact`.
+
 use std::{path::Path, process::Command};
 
 use super::{Case, os};

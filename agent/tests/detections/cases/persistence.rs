@@ -1,4 +1,6 @@
-use std::{fs, process::Command};
+//! Cases for the policy `persistence`.
+
+use std::process::Command;
 
 use super::{Case, os};
 
@@ -34,13 +36,11 @@ pub const CASES: &[Case] = &[
             s.run(s.act(["create"]).arg(&place))
         },
         benign: |s| {
-            let place = s.place("/etc/cron.d");
-            fs::write(s.file("cron.d/job"), "# made by a test").unwrap();
-            let crontab = s.act_as("tab", ["create"]).get_program().to_owned();
-            let copy = s.directory().join("job");
-            let pid = s.shell("ls /etc/cron.d; \"$1\" --act create \"$2\"", &[&crontab, os(&copy)]);
-            drop(place);
-            pid
+            let (draft, table) = (s.file("cron.d/job"), "/etc/crontab");
+            s.shell(
+                "ls /etc/cron.*; if [ -e \"$3\" ]; then cat \"$3\"; fi; \"$1\" --act write \"$2\"",
+                &[os(&s.helper()), os(&draft), os(table)],
+            )
         },
     },
     Case {
@@ -52,10 +52,8 @@ pub const CASES: &[Case] = &[
         },
         benign: |s| {
             let unit = s.file("share/app.service");
-            s.shell("ls /etc/systemd/ >/dev/null; cat /usr/lib/systemd/system/*.service >/dev/null || true; \"$1\" --act write \"$2\"", &[
-                s.act_as("build", ["write"]).get_program(),
-                os(&unit),
-            ])
+            let script = "cat /usr/lib/systemd/system/*.service || true; \"$1\" --act write \"$2\"";
+            s.shell(script, &[os(&s.helper()), os(&unit)])
         },
     },
     Case {
@@ -75,7 +73,7 @@ pub const CASES: &[Case] = &[
         },
         benign: |s| {
             let path = s.file("lib/python3/site-packages/readme").with_file_name("package.pth");
-            s.run(s.act_named("pip3", ["create"]).arg(path))
+            s.run(s.act_by(&s.named("pip3"), ["create"]).arg(path))
         },
     },
     Case {

@@ -1,3 +1,5 @@
+//! Cases for the policy `privilege-escalation`.
+
 use std::{os::unix::net::UnixListener, path::PathBuf, process::Command};
 
 use super::{Case, os};
@@ -37,7 +39,7 @@ pub const CASES: &[Case] = &[
         },
         benign: |s| {
             let (place, _listener) = runtime_socket(s);
-            s.run(s.act_as("crictl", ["connect-unix"]).arg(&place))
+            s.run(s.act_by(&s.executable("crictl"), ["connect-unix"]).arg(&place))
         },
     },
     Case {

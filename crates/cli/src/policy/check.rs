@@ -81,7 +81,14 @@ pub fn run(args: &Args, console: &mut Console) -> exit::Result {
 /// The notes, a line for each rule and one for all that is unused.
 fn notes_in_short(loaded: &Loaded) -> Vec<String> {
     let mut lines = Vec::new();
-    for rule in loaded.set.iter().flat_map(|set| set.rules()) {
+    let rules =
+        loaded.set.iter().flat_map(|set| set.rules().iter().enumerate().map(move |(i, rule)| (set, i, rule)));
+    for (set, index, rule) in rules {
+        let types = set.event_types_of(index);
+        if rule.is_active() && !types.is_empty() && !types.iter().any(|t| t.is_reported()) {
+            let names: Vec<&str> = types.iter().map(|t| t.name()).collect();
+            lines.push(format!("note: {}: the sensor does not report {} yet", rule.name, names.join(", ")));
+        }
         let mut fields: Vec<String> = rule
             .condition_fields()
             .into_iter()

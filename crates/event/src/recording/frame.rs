@@ -29,6 +29,7 @@ pub struct Snapshot {
 
 /// One entry. Answers ([`Frame::Lookup`], [`Frame::Name`]) stand before the record that asked for them.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "one at a time, and most are records")]
 pub enum Frame<'a> {
     /// A record as it came from the kernel.
     Record(&'a [u8]),
@@ -250,6 +251,7 @@ fn read_process(i: &mut In<'_>) -> Option<(Process, Option<ProcessKey>)> {
         env_total: i.u32()?,
         time: i.u64()?,
         exe: ExeFacts(i.value()?),
+        ..Exec::default()
     });
     Some((process, has_parent.then_some(parent)))
 }

@@ -17,7 +17,7 @@ use crate::source::{MappedText, Span};
 
 /// A macro as it stands after all changes.
 #[derive(Debug, Clone)]
-pub(super) struct Macro {
+pub(crate) struct Macro {
     pub condition: MappedText,
     pub span: Span,
     pub index: usize,
@@ -27,7 +27,7 @@ pub(super) struct Macro {
 
 /// A Falco rule as it stands after all changes.
 #[derive(Debug, Clone)]
-pub(super) struct FalcoRule {
+pub(crate) struct FalcoRule {
     pub span: Span,
     pub condition: MappedText,
     pub output: MappedText,
@@ -43,7 +43,7 @@ pub(super) struct FalcoRule {
 
 /// All definitions.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Definitions {
+pub(crate) struct Definitions {
     pub lists: IndexMap<String, List>,
     pub macros: IndexMap<String, Macro>,
     pub rules: IndexMap<String, FalcoRule>,
@@ -51,36 +51,7 @@ pub(super) struct Definitions {
     next: usize,
 }
 
-/// Lists that native policies have without defining them: the private networks, by the names people use for them.
-/// Falco's files do not see them, for there such a name means something else.
-pub(super) const BUILT_IN_LISTS: &[(&str, &[&str])] = &[
-    ("rfc1918", &["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]),
-    ("loopback", &["127.0.0.0/8", "::1/128"]),
-    ("link_local", &["169.254.0.0/16", "fe80::/10"]),
-    ("private_networks", &["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"]),
-];
-
 impl Definitions {
-    /// Adds the lists that come with the agent, where the name is free.
-    pub fn add_built_in_lists(&mut self) {
-        for (name, items) in BUILT_IN_LISTS {
-            if self.lists.contains_key(*name) || self.macros.contains_key(*name) {
-                continue;
-            }
-            let index = self.number();
-            let items = items.iter().map(|i| At::new((*i).to_owned(), Span::default())).collect();
-            let list = List {
-                items,
-                span: Span::default(),
-                index,
-                visibility: index,
-                used: Rc::default(),
-                built_in: true,
-            };
-            self.lists.insert((*name).to_owned(), list);
-        }
-    }
-
     fn number(&mut self) -> usize {
         self.next += 1;
         self.next - 1
@@ -124,14 +95,7 @@ impl Definitions {
             (Change::Define, previous) => {
                 let index = previous.map_or(number, |p| p.index);
                 let used = self.lists.get(&name).map(|l| Rc::clone(&l.used)).unwrap_or_default();
-                let list = List {
-                    items: item.items,
-                    span: item.name.span,
-                    index,
-                    visibility: number,
-                    used,
-                    built_in: false,
-                };
+                let list = List { items: item.items, span: item.name.span, index, visibility: number, used };
                 self.lists.insert(name, list);
             }
         }

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use indexmap::IndexMap;
 use serde::Serialize;
 
-use super::collect::{BUILT_IN_LISTS, Definitions, FalcoRule};
+use super::collect::{Definitions, FalcoRule};
 use super::exceptions::with_exceptions;
 use super::lists::{Lists, words};
 use crate::diagnostic::Diagnostic;
@@ -244,7 +244,8 @@ impl Converter<'_> {
     fn macros_of<'s>(&'s self, text: &str, used: &mut Vec<&'s str>) {
         let mut mapped = crate::source::MappedText::default();
         mapped.push_exact(text, crate::source::SourceId::default(), 0);
-        let Ok(expr) = parse_condition(&self.lists.substitute(&mapped)) else { return };
+        let Ok(substituted) = self.lists.substitute(&mapped) else { return };
+        let Ok(expr) = parse_condition(&substituted) else { return };
         let mut names = Vec::new();
         macro_names(&expr, &mut names);
         for name in names {
@@ -263,12 +264,6 @@ impl Converter<'_> {
         if self.style == Style::Readable {
             for name in self.definitions.lists.keys().filter(|name| named.contains(name.as_str())) {
                 self.add_list(name, &mut Vec::new(), &mut found);
-            }
-        }
-        // A word that means nothing in the files, but is a list that every native policy has: say that it is itself.
-        for (name, _) in BUILT_IN_LISTS {
-            if named.contains(name) && !found.iter().any(|l| l.name == *name) {
-                found.push(NamedList { name: (*name).to_owned(), items: vec![(*name).to_owned()] });
             }
         }
         found

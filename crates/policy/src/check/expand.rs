@@ -1,5 +1,6 @@
 //! Macros: each is parsed once, and put in place of its name in the tree.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use indexmap::IndexMap;
@@ -8,19 +9,40 @@ use super::collect::Macro;
 use super::lists::Lists;
 use crate::diagnostic::{Code, Diagnostic, nearest};
 use crate::source::MappedText;
-use crate::syntax::ast::{Expr, ExprKind};
+use crate::syntax::ast::{Check, Expr, ExprKind, Right};
 use crate::syntax::parse_condition;
 
-/// How many nodes a condition may have once its macros are expanded.
-const MAX_NODES: usize = 100_000;
-/// How deeply macros may use macros.
-const MAX_DEPTH: usize = 64;
+/// How many comparisons, values and connectives a condition may have once its macros are expanded.
+const MAX_PARTS: usize = 300_000;
+/// How many all conditions together may have.
+const MAX_TOTAL: usize = 3_000_000;
+/// How deeply a condition may nest once its macros are expanded: whatever walks it recurses so deeply.
+const MAX_NESTING: usize = 256;
+
+/// An expansion: what is left of its bounds, and the macros it is in.
+struct Expansion<'e> {
+    parts: usize,
+    nesting: usize,
+    open: Vec<&'e str>,
+    /// Whether the macros met count as used.
+    mark: bool,
+}
+
+/// What a node counts: a comparison as much as it has values.
+fn weight(expr: &Expr) -> usize {
+    match &expr.kind {
+        ExprKind::Check(Check { right: Right::List(values), .. }) => 1 + values.len(),
+        _ => 1,
+    }
+}
 
 /// The macros in reach, parsed.
-pub(super) struct Macros<'m> {
+pub(crate) struct Macros<'m> {
     macros: &'m IndexMap<String, Macro>,
     lists: &'m Lists,
     parsed: HashMap<&'m str, Option<Expr>>,
+    /// What is left for all expansions together.
+    left: Cell<usize>,
 }
 
 impl<'m> Macros<'m> {
@@ -30,7 +52,7 @@ impl<'m> Macros<'m> {
         lists: &'m Lists,
         diagnostics: &mut Vec<Diagnostic>,
     ) -> Self {
-        let mut all = Self { macros, lists, parsed: HashMap::new() };
+        let mut all = Self { macros, lists, parsed: HashMap::new(), left: Cell::new(MAX_TOTAL) };
         for (name, item) in macros {
             let parsed =
                 all.parse_text(&item.condition).map_err(|d| diagnostics.push(d.about(name.clone()))).ok();
@@ -39,16 +61,17 @@ impl<'m> Macros<'m> {
         for (name, item) in macros {
             // Reports macros that use themselves, or ones defined later, also when no rule uses them.
             let Some(Some(expr)) = all.parsed.get(name.as_str()) else { continue };
-            let mut budget = MAX_NODES;
-            if let Err(error) = all.expand_in(expr, item.visibility, &mut vec![name], &mut budget, false) {
+            let open = vec![name.as_str()];
+            if let Err(error) = all.expand_whole(expr, item.visibility, open, false) {
                 diagnostics.push(error.about(name.clone()));
             }
         }
+        all.left.set(MAX_TOTAL);
         all
     }
 
     fn parse_text(&self, text: &MappedText) -> Result<Expr, Diagnostic> {
-        let error = match parse_condition(&self.lists.substitute(text)) {
+        let error = match parse_condition(&self.lists.substitute(text)?) {
             Ok(expr) => return Ok(expr),
             Err(error) => error,
         };
@@ -69,26 +92,52 @@ impl<'m> Macros<'m> {
     /// Parses the condition of a rule and expands its macros. `None`: a macro in it is reported already.
     pub fn expand(&self, text: &MappedText) -> Result<Option<Expr>, Diagnostic> {
         let expr = self.parse_text(text)?;
-        let mut budget = MAX_NODES;
-        self.expand_in(&expr, usize::MAX, &mut Vec::new(), &mut budget, true)
+        self.expand_whole(&expr, usize::MAX, Vec::new(), true)
+    }
+
+    fn expand_whole<'e>(
+        &'e self,
+        expr: &'e Expr,
+        visibility: usize,
+        open: Vec<&'e str>,
+        mark: bool,
+    ) -> Result<Option<Expr>, Diagnostic> {
+        let budget = MAX_PARTS.min(self.left.get());
+        let mut expansion = Expansion { parts: budget, nesting: 0, open, mark };
+        let expanded = self.expand_in(expr, visibility, &mut expansion);
+        self.left.set(self.left.get() - (budget - expansion.parts));
+        expanded
     }
 
     fn expand_in<'e>(
         &'e self,
         expr: &'e Expr,
         visibility: usize,
-        open: &mut Vec<&'e str>,
-        budget: &mut usize,
-        mark: bool,
+        expansion: &mut Expansion<'e>,
     ) -> Result<Option<Expr>, Diagnostic> {
-        let Some(left) = budget.checked_sub(1) else {
-            let message =
-                format!("the condition has more than {MAX_NODES} parts once its macros are expanded");
+        let left = expansion.parts.checked_sub(weight(expr)).filter(|_| expansion.nesting < MAX_NESTING);
+        let Some(left) = left else {
+            let message = format!(
+                "once its macros are expanded, the condition has more than {MAX_PARTS} parts or nests deeper than \
+                 {MAX_NESTING} levels, or all conditions together have too many parts"
+            );
             return Err(Diagnostic::error(Code::Limit, expr.span, message));
         };
-        *budget = left;
+        expansion.parts = left;
+        expansion.nesting += 1;
+        let expanded = self.expand_node(expr, visibility, expansion)?;
+        expansion.nesting -= 1;
+        Ok(expanded)
+    }
+
+    fn expand_node<'e>(
+        &'e self,
+        expr: &'e Expr,
+        visibility: usize,
+        expansion: &mut Expansion<'e>,
+    ) -> Result<Option<Expr>, Diagnostic> {
         let mut all = |parts: &'e [Expr]| -> Result<Option<Vec<Expr>>, Diagnostic> {
-            parts.iter().map(|p| self.expand_in(p, visibility, open, budget, mark)).collect()
+            parts.iter().map(|p| self.expand_in(p, visibility, expansion)).collect()
         };
         let kind = match &expr.kind {
             ExprKind::And(parts) => all(parts)?.map(ExprKind::And),
@@ -98,20 +147,20 @@ impl<'m> Macros<'m> {
                 .map(|inner| ExprKind::Not(Box::new(inner))),
             ExprKind::Check(check) => Some(ExprKind::Check(check.clone())),
             ExprKind::Macro(name) => {
-                if open.contains(&name.as_str()) || open.len() > MAX_DEPTH {
+                if expansion.open.contains(&name.as_str()) {
                     let message = format!("the macro `{name}` uses itself");
                     return Err(Diagnostic::error(Code::RecursiveMacro, expr.span, message));
                 }
                 let Some(item) = self.macros.get(name).filter(|m| m.index < visibility) else {
                     return Err(self.unknown(name, expr));
                 };
-                if mark {
+                if expansion.mark {
                     item.used.set(true);
                 }
                 let Some(Some(inner)) = self.parsed.get(name.as_str()) else { return Ok(None) };
-                open.push(name);
-                let expanded = self.expand_in(inner, item.visibility, open, budget, mark);
-                open.pop();
+                expansion.open.push(name);
+                let expanded = self.expand_in(inner, item.visibility, expansion);
+                expansion.open.pop();
                 return expanded;
             }
         };

@@ -22,9 +22,7 @@ pub(super) fn unused_where(
     wanted: impl Fn(Span) -> bool,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
-    for (name, list) in
-        definitions.lists.iter().filter(|(_, l)| !l.built_in && !l.used.get() && wanted(l.span))
-    {
+    for (name, list) in definitions.lists.iter().filter(|(_, l)| !l.used.get() && wanted(l.span)) {
         diagnostics.push(Diagnostic::note(
             Code::Unused,
             list.span,

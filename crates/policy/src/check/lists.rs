@@ -8,12 +8,13 @@ use std::rc::Rc;
 
 use indexmap::IndexMap;
 
+use crate::diagnostic::{Code, Diagnostic};
 use crate::document::item::At;
 use crate::source::{MappedText, Span};
 
 /// A list as it stands after all changes.
 #[derive(Debug, Clone)]
-pub(super) struct List {
+pub(crate) struct List {
     pub items: Vec<At<String>>,
     /// Where it is defined.
     pub span: Span,
@@ -22,16 +23,16 @@ pub(super) struct List {
     /// Position of its last change: it sees the lists defined before.
     pub visibility: usize,
     pub used: Rc<Cell<bool>>,
-    /// Comes with the agent, not from a file.
-    pub built_in: bool,
 }
 
 /// All lists, with the lists in their items resolved.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Lists {
+pub(crate) struct Lists {
     texts: IndexMap<String, (MappedText, Rc<Cell<bool>>)>,
 }
 
+/// How long a condition may be once lists are substituted, in bytes.
+const MAX_TEXT: usize = 4 << 20;
 /// How many items a list may have once the lists in it are resolved.
 const MAX_ITEMS: usize = 200_000;
 
@@ -60,7 +61,10 @@ impl Lists {
     }
 
     /// The text with the names of lists replaced by their items.
-    pub fn substitute(&self, text: &MappedText) -> MappedText {
+    ///
+    /// # Errors
+    /// The text would grow beyond all use.
+    pub fn substitute(&self, text: &MappedText) -> Result<MappedText, Diagnostic> {
         let all = text.as_str();
         let bytes = all.as_bytes();
         let mut out = MappedText::default();
@@ -97,25 +101,31 @@ impl Lists {
                 out.push_for(" ", origin);
             }
             out.push(items);
+            if out.as_str().len() > MAX_TEXT {
+                let message = format!("with its lists the condition is longer than {} MiB", MAX_TEXT >> 20);
+                return Err(Diagnostic::error(Code::Limit, origin, message));
+            }
             out.push_for(" ", origin);
             done = to;
             at = to;
         }
         out.push_slice(text, done..bytes.len());
-        out
+        Ok(out)
     }
 }
 
 fn collect_items(lists: &IndexMap<String, List>, list: &List, depth: usize, out: &mut Vec<At<String>>) {
     for item in &list.items {
+        if out.len() >= MAX_ITEMS {
+            return;
+        }
         match lists.get(&item.value) {
             // A list sees those defined before it, so this ends; the depth guards against redefinitions in a ring.
             Some(inner) if inner.index < list.visibility && depth < 32 && !std::ptr::eq(inner, list) => {
                 inner.used.set(true);
                 collect_items(lists, inner, depth + 1, out);
             }
-            _ if out.len() < MAX_ITEMS => out.push(item.clone()),
-            _ => return,
+            _ => out.push(item.clone()),
         }
     }
 }
@@ -155,7 +165,6 @@ mod tests {
             index,
             visibility: index,
             used: Rc::default(),
-            built_in: false,
         }
     }
 
@@ -168,7 +177,7 @@ mod tests {
         ]);
         let mut mapped = MappedText::default();
         mapped.push_exact(text, SourceId(0), 0);
-        Lists::resolve(&lists).substitute(&mapped).as_str().to_owned()
+        Lists::resolve(&lists).substitute(&mapped).unwrap().as_str().to_owned()
     }
 
     #[test]

@@ -232,8 +232,7 @@ impl Comparison<'_> {
             _ if of.is_number() => self.numbers(literals),
             FieldType::Ip | FieldType::Net if equality => {
                 let field = self.term.to_string();
-                let networks = literals.iter().map(|l| value::network(l, of, &field));
-                Ok(Test::Net(networks.collect::<Lowered<_>>()?))
+                Ok(Test::Net(value::networks(literals, of, &field)?))
             }
             FieldType::Ip | FieldType::Net => Err(self.does_not_go(Some("use = != or in".to_owned()))),
             _ => self.texts(literals),

@@ -92,8 +92,33 @@ pub(super) fn bool(literal: &Literal) -> Value<bool> {
     }
 }
 
+/// Networks that people know by name, and may be compared with by name.
+const NAMED_NETWORKS: &[(&str, &[&str])] = &[
+    ("rfc1918", &["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"]),
+    ("loopback", &["127.0.0.0/8", "::1/128"]),
+    ("link_local", &["169.254.0.0/16", "fe80::/10"]),
+    ("private_networks", &["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"]),
+];
+
+/// The networks of literals: addresses, networks, and for a network field the names of well-known ones.
+pub(super) fn networks(literals: &[Literal], value_type: FieldType, field: &str) -> Value<Vec<(IpAddr, u8)>> {
+    let mut all = Vec::with_capacity(literals.len());
+    for literal in literals {
+        let named = NAMED_NETWORKS.iter().find(|(name, _)| name.as_bytes() == literal.bytes);
+        let Some((_, members)) = named.filter(|_| value_type == FieldType::Net) else {
+            all.push(network(literal, value_type, field)?);
+            continue;
+        };
+        for member in *members {
+            let member = Literal { bytes: member.as_bytes().to_vec(), span: literal.span };
+            all.push(network(&member, value_type, field)?);
+        }
+    }
+    Ok(all)
+}
+
 /// An address, or a network written as `address/bits` or `address/mask`.
-pub(super) fn network(literal: &Literal, value_type: FieldType, field: &str) -> Value<(IpAddr, u8)> {
+fn network(literal: &Literal, value_type: FieldType, field: &str) -> Value<(IpAddr, u8)> {
     let text = literal.text();
     let (address, bits) = match text.split_once('/') {
         Some((address, bits)) => (address, Some(bits)),

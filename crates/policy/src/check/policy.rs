@@ -66,7 +66,6 @@ fn check_policy(
         own.add_macro(item.clone(), diagnostics);
         own.macros.get_mut(&item.name.value).into_iter().for_each(|m| m.used = Rc::default());
     }
-    own.add_built_in_lists();
     let lists = Lists::resolve(&own.lists);
     let mut ignored = Vec::new();
     let before = diagnostics.len();

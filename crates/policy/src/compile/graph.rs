@@ -1,6 +1,6 @@
 //! The graph of conditions: equal parts are one node.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::matcher::Tests;
 use super::{Root, Slots};
@@ -151,11 +151,8 @@ fn simplify(parts: Vec<NodeId>, neutral: NodeId, deciding: NodeId) -> Result<Vec
         return Err(deciding);
     }
     let mut kept: Vec<NodeId> = Vec::with_capacity(parts.len());
-    for part in parts {
-        if part != neutral && !kept.contains(&part) {
-            kept.push(part);
-        }
-    }
+    let mut seen: FxHashSet<NodeId> = FxHashSet::default();
+    kept.extend(parts.into_iter().filter(|part| *part != neutral && seen.insert(*part)));
     match kept.as_slice() {
         [] => Err(neutral),
         [one] => Err(*one),

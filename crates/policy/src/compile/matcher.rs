@@ -201,7 +201,9 @@ impl TestSpec {
             return false;
         }
         let named = |host: &String| names.iter().any(|n| n.as_bytes() == Some(host.as_bytes()));
-        let at = |host: &String| addresses.iter().any(|a| matches!(a, Value::Ip(ip) if is_host(host, *ip)));
+        let at = |host: &String| {
+            addresses.iter().any(|a| matches!(a, Value::Ip(ip) if is_host(host, ip.to_canonical())))
+        };
         hosts.iter().any(|host| named(host) || at(host)) != self.negated
     }
 }

@@ -6,6 +6,11 @@ mod selector;
 pub use correlation::{Distinct, SequenceItem, StepItem, ThresholdItem, ThrottleItem, parse_duration};
 pub use selector::{Expression, LabelSelector, Scope, SelectorOperator};
 
+use std::collections::HashSet;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::item::{At, Change, ExceptionItem, ListItem, MacroItem};
 use super::reader::{Reader, key_span};
 use super::yaml::Node;
@@ -16,7 +21,7 @@ use crate::source::{MappedText, Span};
 pub const API_VERSION: &str = "vedette.dev/v1alpha1";
 
 /// The two kinds of policies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub enum PolicyKind {
     /// Sees the pods of its own namespace only.
     SecurityPolicy,
@@ -35,7 +40,7 @@ impl PolicyKind {
 }
 
 /// What a policy does when a rule with an action matches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 pub enum Mode {
     /// Acts.
     #[default]
@@ -47,7 +52,9 @@ pub enum Mode {
 }
 
 /// What a rule does when it matches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, PartialOrd, Ord, serde::Serialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 pub enum Action {
     /// Raises an alert.
     #[default]
@@ -176,11 +183,12 @@ pub fn read_policy(node: &Node, diagnostics: &mut Vec<Diagnostic>) -> Option<Pol
     let lists = read_lists(&mut reader);
     let macros = read_macros(&mut reader);
     let mut rules: Vec<NativeRule> = Vec::new();
+    let mut names = HashSet::new();
     for node in reader.mappings("rules") {
         let subject = node.get("name").and_then(Node::as_str).unwrap_or_default().to_owned();
         let mut inner = Reader { node, subject, diagnostics: &mut *reader.diagnostics };
         let Some(rule) = read_rule(&mut inner) else { continue };
-        if rules.iter().any(|r| r.name.value == rule.name.value) {
+        if !names.insert(rule.name.value.clone()) {
             inner.error(Code::Redefined, rule.name.span, "the policy has two rules of this name");
             continue;
         }

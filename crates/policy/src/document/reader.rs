@@ -1,5 +1,7 @@
 //! Reading a mapping key by key, with a finding for each key that is wrong, missing or unknown.
 
+use std::collections::HashSet;
+
 use super::item::{At, Entry};
 use super::yaml::Node;
 use crate::diagnostic::{Code, Diagnostic, nearest};
@@ -36,12 +38,13 @@ impl<'n> Reader<'n, '_> {
     /// Warns of each key that is not among `known`, and of each that is there twice.
     pub fn known_keys(&mut self, known: &[&str]) {
         let entries = self.node.as_mapping().unwrap_or_default();
-        for (index, (key, _)) in entries.iter().enumerate() {
+        let mut seen = HashSet::new();
+        for (key, _) in entries {
             let Some(name) = key.as_str() else {
                 self.error(Code::Shape, key.span, "a key is a word");
                 continue;
             };
-            if entries[..index].iter().any(|(k, _)| k.as_str() == Some(name)) {
+            if !seen.insert(name) {
                 self.error(
                     Code::Shape,
                     key.span,

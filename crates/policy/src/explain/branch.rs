@@ -83,8 +83,11 @@ fn expand(cond: &Cond, holds: bool, truncated: &mut bool) -> Vec<Branch> {
                 for branch in expand(part, holds, truncated) {
                     merge(&mut all, branch);
                 }
+                if all.len() > MAX_BRANCHES {
+                    all = opaque(&all, truncated);
+                }
             }
-            if all.len() > MAX_BRANCHES { opaque(&all, truncated) } else { all }
+            all
         }
         (Cond::Atom(atom), _) => match event_types_of(atom) {
             Some(types) => {

@@ -88,8 +88,10 @@ fn check_holds(check: &Check, event: &Event) -> bool {
         return !values.is_empty();
     }
     if let (Some(quantifier), Right::List(literals)) = (check.quantifier, &check.right) {
-        let holding =
-            literals.iter().filter(|l| all_values(check.op, &values, &many, &[l.bytes.clone()])).count();
+        let holding = literals
+            .iter()
+            .filter(|l| all_values(check.op, &values, &many, std::slice::from_ref(&l.bytes)))
+            .count();
         return match quantifier {
             Quantifier::AnyOf => holding > 0,
             Quantifier::AllOf => holding == literals.len() && holding > 0,

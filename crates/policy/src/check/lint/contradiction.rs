@@ -1,9 +1,14 @@
 //! Comparisons joined by `and` of which at most one can hold, and by `or` of which one always does.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::check::{Atom, Cond, Test, TextOp};
 use crate::diagnostic::{Code, Diagnostic};
 use crate::field::Multiplicity;
 use crate::term::Term;
+
+/// How many comparisons of one field are held against each other.
+const MAX_COMPARED: usize = 32;
 
 /// The values a term of one value must have for a part of the condition to hold.
 struct Wanted<'c> {
@@ -37,18 +42,22 @@ fn conjuncts<'c>(cond: &'c Cond, out: &mut Vec<&'c Cond>) {
 }
 
 fn check_and(parts: &[&Cond], found: &mut Vec<Diagnostic>) {
-    let mut wanted: Vec<Wanted<'_>> = Vec::new();
+    let positive: HashSet<&str> = parts.iter().filter_map(|part| atom_text(part)).collect();
+    let mut wanted: HashMap<&Term, Vec<Wanted<'_>>> = HashMap::new();
     for part in parts {
         if let Cond::Not(inner) = part
             && let Cond::Atom(atom) = inner.as_ref()
-            && let Some(other) = atoms(parts).find(|other| other.text == atom.text)
+            && positive.contains(atom.text.as_str())
         {
-            let message = format!("`{}` and `not {}` never hold together", other.text, atom.text);
+            let message = format!("`{}` and `not {}` never hold together", atom.text, atom.text);
             found.push(Diagnostic::warning(Code::Impossible, atom.span, message));
         }
         let Some(new) = equality(part) else { continue };
-        let clash =
-            wanted.iter().find(|w| w.term == new.term && !w.values.iter().any(|v| new.values.contains(v)));
+        let wanted = wanted.entry(new.term).or_default();
+        if wanted.len() >= MAX_COMPARED {
+            continue;
+        }
+        let clash = wanted.iter().find(|w| !w.values.iter().any(|v| new.values.contains(v)));
         if let Some(clash) = clash {
             let message = format!("`{}` and `{}` never hold together", clash.atom.text, new.atom.text);
             let hint = format!("`{}` has one value; did you mean `or`?", new.term);
@@ -58,11 +67,11 @@ fn check_and(parts: &[&Cond], found: &mut Vec<Diagnostic>) {
     }
 }
 
-fn atoms<'c>(parts: &'c [&'c Cond]) -> impl Iterator<Item = &'c Atom> {
-    parts.iter().filter_map(|part| match part {
-        Cond::Atom(atom) => Some(atom.as_ref()),
+fn atom_text(cond: &Cond) -> Option<&str> {
+    match cond {
+        Cond::Atom(atom) => Some(&atom.text),
         _ => None,
-    })
+    }
 }
 
 /// `x != a or x != b`: whatever x is, one of them holds.
@@ -71,7 +80,7 @@ fn check_or(parts: &[Cond], found: &mut Vec<Diagnostic>) {
         Cond::Atom(atom) if atom.negated => Some((values(atom)?, atom)),
         _ => None,
     });
-    let unequal: Vec<_> = unequal.collect();
+    let unequal: Vec<_> = unequal.take(MAX_COMPARED).collect();
     for (i, (values, atom)) in unequal.iter().enumerate() {
         let other = unequal[..i]
             .iter()

@@ -27,7 +27,7 @@ pub struct Expression {
 }
 
 /// What is required of a label.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
 pub enum SelectorOperator {
     /// It has one of the values.
     In,
