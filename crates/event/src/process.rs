@@ -1,6 +1,7 @@
 //! Processes: what is known about one, and the table of all.
 
-use std::sync::Arc;
+use std::borrow::Cow;
+use std::sync::{Arc, OnceLock};
 
 use vedette_abi::{InodeFacts, TaskFacts, task_flags};
 
@@ -58,6 +59,20 @@ pub struct Exec {
     pub exe: ExeFacts,
     /// When, `CLOCK_BOOTTIME` nanoseconds; 0 where it was before the agent.
     pub time: u64,
+    /// The command line once somebody has asked for it.
+    pub line: Line,
+}
+
+/// A command line as text, made when it is first asked for: rules ask for that of a process and its ancestors with
+/// every event, and it does not change.
+#[derive(Clone, Debug, Default)]
+pub struct Line(OnceLock<(Box<[u8]>, usize)>);
+
+impl PartialEq for Line {
+    /// It follows from the arguments, so that it makes no difference.
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 /// [`InodeFacts`], with a default.
@@ -74,6 +89,40 @@ impl Exec {
     /// The arguments, `argv[0]` first.
     pub fn args(&self) -> impl Iterator<Item = &[u8]> {
         split_strings(&self.argv)
+    }
+
+    /// A name and the arguments without `argv[0]`, joined by blanks.
+    pub fn line_of<'a>(&'a self, name: &[u8]) -> Cow<'a, [u8]> {
+        let make = || {
+            let mut line = Vec::with_capacity(name.len() + 1 + self.argv.len());
+            line.extend_from_slice(name);
+            for arg in self.args().skip(1) {
+                line.push(b' ');
+                line.extend_from_slice(arg);
+            }
+            line
+        };
+        let (line, len) = self.line.0.get_or_init(|| (make().into(), name.len()));
+        // A process can change its name, and then is the exception.
+        if line.get(..*len) == Some(name) { Cow::Borrowed(line) } else { Cow::Owned(make()) }
+    }
+
+    /// The arguments without `argv[0]`, joined by blanks.
+    pub fn args_line(&self) -> Cow<'_, [u8]> {
+        let made = self.line.0.get().and_then(|(line, len)| line.get(*len..));
+        match made {
+            Some(rest) => Cow::Borrowed(rest.strip_prefix(b" ").unwrap_or(rest)),
+            None => {
+                let mut line = Vec::with_capacity(self.argv.len());
+                for (i, arg) in self.args().skip(1).enumerate() {
+                    if i > 0 {
+                        line.push(b' ');
+                    }
+                    line.extend_from_slice(arg);
+                }
+                Cow::Owned(line)
+            }
+        }
     }
 
     /// Whether anything is known about the program.

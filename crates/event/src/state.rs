@@ -110,6 +110,7 @@ impl State {
                     env_total: facts.env_total,
                     exe: ExeFacts(facts.exe),
                     time,
+                    ..Exec::default()
                 };
                 let id = self.exec(facts, exec, cwd);
                 self.known(id)

@@ -251,6 +251,7 @@ fn read_process(i: &mut In<'_>) -> Option<(Process, Option<ProcessKey>)> {
         env_total: i.u32()?,
         time: i.u64()?,
         exe: ExeFacts(i.value()?),
+        ..Exec::default()
     });
     Some((process, has_parent.then_some(parent)))
 }

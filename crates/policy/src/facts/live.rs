@@ -14,7 +14,7 @@ use vedette_event::{Body, Record, View, abi::Call};
 
 use super::Facts;
 use crate::event_type::EventType;
-use crate::field::{FieldArg, FieldId};
+use crate::field::{FIELDS, FieldArg, FieldId};
 use crate::value::Value;
 
 /// The facts of one event.
@@ -52,6 +52,38 @@ impl<'v> LiveFacts<'v> {
     }
 }
 
+/// The module that knows a field.
+#[derive(Clone, Copy)]
+enum Family {
+    Event,
+    Process,
+    Descriptor,
+    Container,
+    Other,
+}
+
+/// By the field's number, so that reading one does not ask module after module.
+static FAMILIES: [Family; FIELDS.len()] = {
+    let mut families = [Family::Other; FIELDS.len()];
+    let mut i = 0;
+    while i < families.len() {
+        families[i] = match FIELDS[i].name.as_bytes() {
+            [b'e', b'v', b't', b'.', ..] | [b's', b'y', b's', b'c', b'a', b'l', b'l', b'.', ..] => {
+                Family::Event
+            }
+            [b'f', b'd', b'.', ..] | [b'f', b's', b'.', ..] => Family::Descriptor,
+            [b'c', b'o', b'n', b't', ..] | [b'k', b'8', b's', ..] => Family::Container,
+            [b'p', b'r', b'o', b'c', b'.', ..]
+            | [b't', b'h', b'r', b'e', ..]
+            | [b'u', b's', b'e', b'r', ..]
+            | [b'g', b'r', b'o', b'u', ..] => Family::Process,
+            _ => Family::Other,
+        };
+        i += 1;
+    }
+    families
+};
+
 impl Facts for LiveFacts<'_> {
     fn event_type(&self) -> EventType {
         self.event_type
@@ -62,11 +94,14 @@ impl Facts for LiveFacts<'_> {
     }
 
     fn get<'a>(&'a self, field: FieldId, arg: &FieldArg) -> Value<'a> {
-        event::get(self, field, arg)
-            .or_else(|| process::get(self, field, arg))
-            .or_else(|| descriptor::get(self, field))
-            .or_else(|| container::get(self, field))
-            .unwrap_or_default()
+        let value = match FAMILIES[field as usize] {
+            Family::Event => event::get(self, field, arg),
+            Family::Process => process::get(self, field, arg),
+            Family::Descriptor => descriptor::get(self, field),
+            Family::Container => container::get(self, field),
+            Family::Other => None,
+        };
+        value.unwrap_or_default()
     }
 
     fn each<'a>(&'a self, field: FieldId, arg: &FieldArg, push: &mut dyn FnMut(Value<'a>)) {

@@ -1,5 +1,7 @@
 //! `proc.*`, `thread.*`, `user.*`, `group.*`.
 
+use std::borrow::Cow;
+
 use vedette_event::{Process, abi::path_flags, process::split_strings};
 
 use super::{LiveFacts, text};
@@ -12,13 +14,13 @@ pub fn exe(process: &Process) -> Option<&[u8]> {
 }
 
 /// The arguments without `argv[0]`, joined by blanks.
-pub fn args(process: &Process) -> Vec<u8> {
-    text::join(process.exec.args().skip(1))
+pub fn args(process: &Process) -> Cow<'_, [u8]> {
+    process.exec.args_line()
 }
 
 /// The task's name and the arguments.
-pub fn cmdline(process: &Process) -> Vec<u8> {
-    text::join(std::iter::once(process.comm()).chain(process.exec.args().skip(1)))
+pub fn cmdline(process: &Process) -> Cow<'_, [u8]> {
+    process.exec.line_of(process.comm())
 }
 
 /// The environment's strings.
@@ -124,7 +126,7 @@ fn of_process<'a>(field: FieldId, process: &'a Process) -> Value<'a> {
             if process.comm().is_empty() {
                 Value::Absent
             } else {
-                Value::Bytes(cmdline(process).into())
+                Value::Bytes(cmdline(process))
             }
         }
         F::ProcApid | F::ProcPpid | F::ProcPid => i64::from(process.key.tgid).into(),
@@ -196,7 +198,7 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId, arg: &FieldArg) -> Opti
             Some(name) => variable(process, name),
             None => of_process(field, process),
         },
-        F::ProcArgs => Value::Bytes(args(process).into()),
+        F::ProcArgs => Value::Bytes(args(process)),
         F::ProcCmdnargs => (process.exec.args().skip(1).count() as u64).into(),
         F::ProcCmdlenargs => (process.exec.args().skip(1).map(<[u8]>::len).sum::<usize>() as u64).into(),
         F::ProcExeline => Value::Bytes(text::join(process.exec.args()).into()),
