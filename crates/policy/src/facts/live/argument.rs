@@ -75,7 +75,7 @@ pub fn text<'a>(facts: &'a LiveFacts<'_>, arg: &FieldArg) -> Value<'a> {
         },
         Body::ProcessExec { filename, .. } => match name {
             "exe" => process::exe(facts.view.process).map(Value::bytes).unwrap_or_default(),
-            "args" => Value::Bytes(process::args(facts.view.process)),
+            "args" => Value::bytes(process::args(facts.view.process)),
             "cwd" => Value::bytes(&facts.view.process.cwd),
             "comm" => Value::bytes(facts.view.process.comm()),
             "env" => Value::Bytes(text::join(process::environment(facts.view.process)).into()),

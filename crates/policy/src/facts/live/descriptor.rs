@@ -1,5 +1,6 @@
 //! `fd.*` and `fs.*`: what the event opened, or the two ends of what it connected.
 
+use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use vedette_event::{
@@ -7,7 +8,7 @@ use vedette_event::{
     abi::{FileOpen, NetConnect, path_flags},
 };
 
-use super::LiveFacts;
+use super::{LiveFacts, text::ShortText};
 use crate::field::FieldId;
 use crate::value::Value;
 
@@ -29,11 +30,17 @@ fn path<'a>(facts: &'a LiveFacts<'_>) -> Value<'a> {
     }
     match raw.first() {
         None => Value::Absent,
+        Some(b'/') if is_normal(raw) => Value::bytes(raw),
         Some(b'/') => Value::Bytes(normalise(raw).into()),
         // Relative to a directory descriptor that is not told: as it is.
         Some(_) if open.dirfd != -100 || cwd.is_empty() => Value::bytes(raw),
         Some(_) => Value::Bytes(normalise(&[*cwd, b"/", raw].concat()).into()),
     }
+}
+
+/// Whether [`normalise`] would change nothing.
+fn is_normal(path: &[u8]) -> bool {
+    path == b"/" || path.split(|b| *b == b'/').skip(1).all(|part| !matches!(part, b"" | b"." | b".."))
 }
 
 /// Takes `.`, `..` and doubled slashes out of an absolute path, as text.
@@ -179,11 +186,29 @@ fn write_end(end: End) -> String {
 /// Both ends as `client:port->server:port`, or the path of a Unix socket.
 pub fn name<'a>(facts: &'a LiveFacts<'_>) -> Value<'a> {
     let Some(connection) = connection(facts) else { return path(facts) };
-    match (connection.local(), connection.remote()) {
-        (Some(local), Some(remote)) => Value::owned(format!("{}->{}", write_end(local), write_end(remote))),
-        _ if connection.connect.family == AF_UNIX => Value::Bytes(connection.unix_name().into()),
-        _ => Value::Absent,
+    let ends = connection.local().zip(connection.remote());
+    if ends.is_none() {
+        if connection.connect.family != AF_UNIX {
+            return Value::Absent;
+        }
+        // A path is there already; an abstract name is written differently.
+        if connection.path.first() != Some(&0) {
+            let end = connection.path.iter().position(|b| *b == 0).unwrap_or(connection.path.len());
+            return Value::bytes(&connection.path[..end]);
+        }
     }
+    let made = facts.name.get_or_init(|| {
+        let mut text = ShortText::new();
+        match ends {
+            Some((local, remote)) => {
+                // Writing to it does not fail.
+                let _ = write!(text, "{}:{}->{}:{}", local.ip, local.port, remote.ip, remote.port);
+            }
+            None => text.push(&connection.unix_name()),
+        }
+        text
+    });
+    Value::bytes(made.as_bytes())
 }
 
 /// The address that was asked for.
@@ -279,6 +304,7 @@ mod tests {
             ("/", "/"),
         ] {
             assert_eq!(normalise(from.as_bytes()), to.as_bytes(), "{from}");
+            assert_eq!(is_normal(from.as_bytes()), from == to, "{from}");
         }
     }
 

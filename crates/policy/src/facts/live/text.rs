@@ -1,5 +1,42 @@
 //! How values are written where rules compare text: the spellings of Falco's fields.
 
+/// Text that is put together for one event, without memory of its own. What does not fit is left out.
+#[derive(Clone)]
+pub struct ShortText {
+    bytes: [u8; Self::CAP],
+    len: usize,
+}
+
+impl ShortText {
+    /// The longest: two IPv6 addresses with ports, or an abstract name of a Unix socket (107 bytes).
+    const CAP: usize = 112;
+
+    /// No text yet.
+    pub const fn new() -> Self {
+        Self { bytes: [0; Self::CAP], len: 0 }
+    }
+
+    /// Adds bytes.
+    pub fn push(&mut self, bytes: &[u8]) {
+        let room = &mut self.bytes[self.len..];
+        let len = bytes.len().min(room.len());
+        room[..len].copy_from_slice(&bytes[..len]);
+        self.len += len;
+    }
+
+    /// The text.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+impl std::fmt::Write for ShortText {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.push(text.as_bytes());
+        Ok(())
+    }
+}
+
 /// Joins parts by blanks.
 pub fn join<'p>(parts: impl Iterator<Item = &'p [u8]>) -> Vec<u8> {
     let mut out = Vec::new();
