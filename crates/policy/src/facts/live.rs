@@ -19,7 +19,7 @@ use super::Facts;
 use crate::event_type::EventType;
 use crate::field::{FIELDS, FieldArg, FieldId};
 use crate::value::Value;
-use text::ShortText;
+use text::Assembled;
 
 /// The facts of one event.
 #[derive(Clone)]
@@ -27,7 +27,11 @@ pub struct LiveFacts<'v> {
     view: View<'v>,
     event_type: EventType,
     /// `fd.name` of a connection, once it was asked for.
-    name: OnceCell<ShortText>,
+    name: OnceCell<Assembled<112>>,
+    /// The path of a failed open, likewise.
+    path: OnceCell<Assembled<192>>,
+    /// The flags of an open, likewise.
+    flags: OnceCell<Assembled<160>>,
     names: Names,
 }
 
@@ -62,6 +66,8 @@ impl<'v> LiveFacts<'v> {
             view,
             event_type: live_event_type(view.record)?,
             name: OnceCell::new(),
+            path: OnceCell::new(),
+            flags: OnceCell::new(),
             names: Names::default(),
         })
     }
