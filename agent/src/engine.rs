@@ -233,12 +233,19 @@ impl Work {
     /// After a loss of state records, a few processes at a time: is each still there?
     fn sweep(&mut self) {
         let Some(sweep) = &mut self.sweep else { return };
-        if !sweep.step(&mut self.pipeline.state, &self.proc, clock::boottime(), SWEEP_STEP) {
+        let before = sweep.ended();
+        let more = sweep.step(&mut self.pipeline.state, &self.proc, clock::boottime(), SWEEP_STEP);
+        let changed = sweep.ended() > before;
+        if !more {
             tracing::info!(
                 ended = sweep.ended(),
                 "the process table was compared with /proc after a loss of records"
             );
             self.sweep = None;
+        }
+        if changed {
+            // No record tells of these ends.
+            self.tap.resync(&self.pipeline, self.names.as_ref());
         }
     }
 

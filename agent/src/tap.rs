@@ -81,6 +81,18 @@ impl Tap {
         }
     }
 
+    /// The state has changed otherwise than by records: everybody gets a snapshot.
+    pub fn resync(&mut self, pipeline: &Pipeline, names: Option<&Names>) {
+        if !self.is_on() {
+            return;
+        }
+        self.flush(pipeline, names);
+        let snapshot = self.snapshot(pipeline, names);
+        self.flush(pipeline, names);
+        self.recorders
+            .retain_mut(|recorder| recorder.is_behind() || recorder.send_snapshot(snapshot.clone()));
+    }
+
     /// Everything known as frames: processes, control groups, names.
     fn snapshot(&self, pipeline: &Pipeline, names: Option<&Names>) -> Vec<u8> {
         let mut log = self.log.borrow_mut();

@@ -121,6 +121,11 @@ impl Recorder {
         self.lost.map_or(0, |lost| lost.records)
     }
 
+    /// Whether it waits for a snapshot already.
+    pub fn is_behind(&self) -> bool {
+        self.lost.is_some()
+    }
+
     /// Whether it has lost something and has room for a snapshot.
     pub fn wants_snapshot(&self, now: Instant, interval: Duration) -> bool {
         let recent = self.last_snapshot.is_some_and(|last| now.saturating_duration_since(last) < interval);

@@ -68,6 +68,14 @@ pub struct Exec {
 #[derive(Clone, Debug, Default)]
 pub struct Line(OnceLock<(Box<[u8]>, usize)>);
 
+impl Line {
+    /// The line, made now if there is none yet, and the length of the name in it.
+    fn get(&self, exec: &Exec, name: &[u8]) -> (&[u8], usize) {
+        let (line, len) = self.0.get_or_init(|| (exec.make_line(name).into(), name.len()));
+        (line, *len)
+    }
+}
+
 impl PartialEq for Line {
     /// It follows from the arguments, so that it makes no difference.
     fn eq(&self, _: &Self) -> bool {
@@ -92,37 +100,14 @@ impl Exec {
     }
 
     /// A name and the arguments without `argv[0]`, joined by blanks.
-    pub fn line_of<'a>(&'a self, name: &[u8]) -> Cow<'a, [u8]> {
-        let make = || {
-            let mut line = Vec::with_capacity(name.len() + 1 + self.argv.len());
-            line.extend_from_slice(name);
-            for arg in self.args().skip(1) {
-                line.push(b' ');
-                line.extend_from_slice(arg);
-            }
-            line
-        };
-        let (line, len) = self.line.0.get_or_init(|| (make().into(), name.len()));
-        // A process can change its name, and then is the exception.
-        if line.get(..*len) == Some(name) { Cow::Borrowed(line) } else { Cow::Owned(make()) }
-    }
-
-    /// The arguments without `argv[0]`, joined by blanks.
-    pub fn args_line(&self) -> Cow<'_, [u8]> {
-        let made = self.line.0.get().and_then(|(line, len)| line.get(*len..));
-        match made {
-            Some(rest) => Cow::Borrowed(rest.strip_prefix(b" ").unwrap_or(rest)),
-            None => {
-                let mut line = Vec::with_capacity(self.argv.len());
-                for (i, arg) in self.args().skip(1).enumerate() {
-                    if i > 0 {
-                        line.push(b' ');
-                    }
-                    line.extend_from_slice(arg);
-                }
-                Cow::Owned(line)
-            }
+    fn make_line(&self, name: &[u8]) -> Vec<u8> {
+        let mut line = Vec::with_capacity(name.len() + 1 + self.argv.len());
+        line.extend_from_slice(name);
+        for arg in self.args().skip(1) {
+            line.push(b' ');
+            line.extend_from_slice(arg);
         }
+        line
     }
 
     /// Whether anything is known about the program.
@@ -165,6 +150,9 @@ pub struct Process {
     /// Nobody needs to look it up any more.
     pub(crate) looked_up: bool,
     pub(crate) children: u32,
+    /// Its command line where its name is not the one that the line in `exec` was made with: children bear the name of
+    /// the thread that forked them.
+    pub(crate) line: Line,
 }
 
 impl Process {
@@ -186,6 +174,7 @@ impl Process {
             approximate_start: false,
             looked_up: false,
             children: 0,
+            line: Line::default(),
         }
     }
 
@@ -193,6 +182,25 @@ impl Process {
     pub fn comm(&self) -> &[u8] {
         let comm = &self.task.comm;
         &comm[..comm.iter().position(|b| *b == 0).unwrap_or(comm.len())]
+    }
+
+    /// Its name and the arguments without `argv[0]`, joined by blanks.
+    pub fn cmdline(&self) -> Cow<'_, [u8]> {
+        let name = self.comm();
+        for line in [&self.exec.line, &self.line] {
+            let (line, len) = line.get(&self.exec, name);
+            if line.get(..len) == Some(name) {
+                return Cow::Borrowed(line);
+            }
+        }
+        Cow::Owned(self.exec.make_line(name))
+    }
+
+    /// The arguments without `argv[0]`, joined by blanks.
+    pub fn args_line(&self) -> &[u8] {
+        let (line, len) = self.exec.line.get(&self.exec, self.comm());
+        let rest = line.get(len..).unwrap_or_default();
+        rest.strip_prefix(b" ").unwrap_or(rest)
     }
 
     /// Whether it is a kernel thread.

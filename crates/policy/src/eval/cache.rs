@@ -40,11 +40,7 @@ impl CacheState {
 
     /// The cache for an event. Its memory must be given back with [`Cache::into_state`].
     pub fn begin<'a>(&mut self, event: u64) -> Cache<'a> {
-        Cache {
-            entries: std::mem::take(&mut self.entries),
-            values: recycle(std::mem::take(&mut self.values)),
-            event,
-        }
+        Cache { entries: std::mem::take(&mut self.entries), values: std::mem::take(&mut self.values), event }
     }
 }
 

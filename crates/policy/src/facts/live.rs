@@ -12,16 +12,35 @@ mod text;
 
 use vedette_event::{Body, Record, View, abi::Call};
 
+use std::cell::OnceCell;
+use std::sync::Arc;
+
 use super::Facts;
 use crate::event_type::EventType;
 use crate::field::{FIELDS, FieldArg, FieldId};
 use crate::value::Value;
+use text::Assembled;
 
 /// The facts of one event.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct LiveFacts<'v> {
     view: View<'v>,
     event_type: EventType,
+    /// `fd.name` of a connection, once it was asked for.
+    name: OnceCell<Assembled<112>>,
+    /// The path of a failed open, likewise.
+    path: OnceCell<Assembled<192>>,
+    /// The flags of an open, likewise.
+    flags: OnceCell<Assembled<160>>,
+    names: Names,
+}
+
+/// Names of users and groups that were looked up for the event, so that values can borrow them.
+#[derive(Clone, Default)]
+struct Names {
+    user: OnceCell<Option<Arc<str>>>,
+    login: OnceCell<Option<Arc<str>>>,
+    group: OnceCell<Option<Arc<str>>>,
 }
 
 /// The type of a record's event, or `None` for a record that is none (a gap, a control group).
@@ -43,7 +62,14 @@ pub fn live_event_type(record: &Record<'_>) -> Option<EventType> {
 impl<'v> LiveFacts<'v> {
     /// The facts of an event, or `None` for a record that is none (a gap, a control group).
     pub fn new(view: View<'v>) -> Option<Self> {
-        Some(Self { view, event_type: live_event_type(view.record)? })
+        Some(Self {
+            view,
+            event_type: live_event_type(view.record)?,
+            name: OnceCell::new(),
+            path: OnceCell::new(),
+            flags: OnceCell::new(),
+            names: Names::default(),
+        })
     }
 
     /// The event.

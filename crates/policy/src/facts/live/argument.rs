@@ -56,7 +56,10 @@ pub fn text<'a>(facts: &'a LiveFacts<'_>, arg: &FieldArg) -> Value<'a> {
         Body::FileOpen { facts: open, raw, path, .. } => match name {
             "name" | "filename" | "path" if !raw.is_empty() => Value::bytes(raw),
             "name" | "filename" | "path" => Value::bytes(path),
-            "flags" => Value::owned(text::open_flags(open.flags, event::created(open))),
+            "flags" => {
+                let flags = facts.flags.get_or_init(|| text::open_flags(open.flags, event::created(open)));
+                Value::bytes(flags.as_bytes())
+            }
             "mode" => Value::owned(format!("0{:o}", open.mode)),
             "dev" => Value::owned(format!("0x{:x}", open.inode.dev)),
             "fd" | "res" => Value::owned(format!("{}", open.ret)),
@@ -75,7 +78,7 @@ pub fn text<'a>(facts: &'a LiveFacts<'_>, arg: &FieldArg) -> Value<'a> {
         },
         Body::ProcessExec { filename, .. } => match name {
             "exe" => process::exe(facts.view.process).map(Value::bytes).unwrap_or_default(),
-            "args" => Value::Bytes(process::args(facts.view.process)),
+            "args" => Value::bytes(process::args(facts.view.process)),
             "cwd" => Value::bytes(&facts.view.process.cwd),
             "comm" => Value::bytes(facts.view.process.comm()),
             "env" => Value::Bytes(text::join(process::environment(facts.view.process)).into()),

@@ -1,5 +1,6 @@
 //! `fd.*` and `fs.*`: what the event opened, or the two ends of what it connected.
 
+use std::fmt::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use vedette_event::{
@@ -7,7 +8,7 @@ use vedette_event::{
     abi::{FileOpen, NetConnect, path_flags},
 };
 
-use super::LiveFacts;
+use super::{LiveFacts, text::Assembled};
 use crate::field::FieldId;
 use crate::value::Value;
 
@@ -29,32 +30,37 @@ fn path<'a>(facts: &'a LiveFacts<'_>) -> Value<'a> {
     }
     match raw.first() {
         None => Value::Absent,
-        Some(b'/') => Value::Bytes(normalise(raw).into()),
+        Some(b'/') if is_normal(raw) => Value::bytes(raw),
+        Some(b'/') => Value::bytes(facts.path.get_or_init(|| normalise(&[raw])).as_bytes()),
         // Relative to a directory descriptor that is not told: as it is.
         Some(_) if open.dirfd != -100 || cwd.is_empty() => Value::bytes(raw),
-        Some(_) => Value::Bytes(normalise(&[*cwd, b"/", raw].concat()).into()),
+        Some(_) => Value::bytes(facts.path.get_or_init(|| normalise(&[cwd, raw])).as_bytes()),
     }
 }
 
-/// Takes `.`, `..` and doubled slashes out of an absolute path, as text.
-fn normalise(path: &[u8]) -> Vec<u8> {
-    let mut parts: Vec<&[u8]> = Vec::new();
-    for part in path.split(|b| *b == b'/') {
+/// Whether [`normalise`] would change nothing.
+fn is_normal(path: &[u8]) -> bool {
+    path == b"/" || path.split(|b| *b == b'/').skip(1).all(|part| !matches!(part, b"" | b"." | b".."))
+}
+
+/// Takes `.`, `..` and doubled slashes out of an absolute path, as text. The path may come in pieces.
+fn normalise(pieces: &[&[u8]]) -> Assembled<192> {
+    let mut out = Assembled::new();
+    for part in pieces.iter().flat_map(|piece| piece.split(|b| *b == b'/')) {
         match part {
             b"" | b"." => {}
             b".." => {
-                parts.pop();
+                let parent = out.as_bytes().iter().rposition(|b| *b == b'/').unwrap_or(0);
+                out.truncate(parent);
             }
-            part => parts.push(part),
+            part => {
+                out.push(b"/");
+                out.push(part);
+            }
         }
     }
-    let mut out = Vec::with_capacity(path.len());
-    for part in parts {
-        out.push(b'/');
-        out.extend_from_slice(part);
-    }
-    if out.is_empty() {
-        out.push(b'/');
+    if out.as_bytes().is_empty() {
+        out.push(b"/");
     }
     out
 }
@@ -179,11 +185,29 @@ fn write_end(end: End) -> String {
 /// Both ends as `client:port->server:port`, or the path of a Unix socket.
 pub fn name<'a>(facts: &'a LiveFacts<'_>) -> Value<'a> {
     let Some(connection) = connection(facts) else { return path(facts) };
-    match (connection.local(), connection.remote()) {
-        (Some(local), Some(remote)) => Value::owned(format!("{}->{}", write_end(local), write_end(remote))),
-        _ if connection.connect.family == AF_UNIX => Value::Bytes(connection.unix_name().into()),
-        _ => Value::Absent,
+    let ends = connection.local().zip(connection.remote());
+    if ends.is_none() {
+        if connection.connect.family != AF_UNIX {
+            return Value::Absent;
+        }
+        // A path is there already; an abstract name is written differently.
+        if connection.path.first() != Some(&0) {
+            let end = connection.path.iter().position(|b| *b == 0).unwrap_or(connection.path.len());
+            return Value::bytes(&connection.path[..end]);
+        }
     }
+    let made = facts.name.get_or_init(|| {
+        let mut text = Assembled::new();
+        match ends {
+            Some((local, remote)) => {
+                // Writing to it does not fail.
+                let _ = write!(text, "{}:{}->{}:{}", local.ip, local.port, remote.ip, remote.port);
+            }
+            None => text.push(&connection.unix_name()),
+        }
+        text
+    });
+    Value::bytes(made.as_bytes())
 }
 
 /// The address that was asked for.
@@ -278,8 +302,19 @@ mod tests {
             ("/a/..", "/"),
             ("/", "/"),
         ] {
-            assert_eq!(normalise(from.as_bytes()), to.as_bytes(), "{from}");
+            assert_eq!(normalise(&[from.as_bytes()]).as_bytes(), to.as_bytes(), "{from}");
+            assert_eq!(is_normal(from.as_bytes()), from == to, "{from}");
         }
+    }
+
+    #[test]
+    fn long_paths_and_pieces() {
+        let long = "/x".repeat(2000);
+        let whole = format!("{long}/./../y");
+        let out = normalise(&[whole.as_bytes(), b"../z"]);
+        assert_eq!(out.as_bytes(), format!("{}/z", "/x".repeat(1999)).as_bytes());
+        let up = "../".repeat(3000);
+        assert_eq!(normalise(&[long.as_bytes(), up.as_bytes(), b"etc"]).as_bytes(), b"/etc");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! `proc.*`, `thread.*`, `user.*`, `group.*`.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::sync::Arc;
 
 use vedette_event::{Process, abi::path_flags, process::split_strings};
 
@@ -14,13 +16,13 @@ pub fn exe(process: &Process) -> Option<&[u8]> {
 }
 
 /// The arguments without `argv[0]`, joined by blanks.
-pub fn args(process: &Process) -> Cow<'_, [u8]> {
-    process.exec.args_line()
+pub fn args(process: &Process) -> &[u8] {
+    process.args_line()
 }
 
 /// The task's name and the arguments.
 pub fn cmdline(process: &Process) -> Cow<'_, [u8]> {
-    process.exec.line_of(process.comm())
+    process.cmdline()
 }
 
 /// The environment's strings.
@@ -198,7 +200,7 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId, arg: &FieldArg) -> Opti
             Some(name) => variable(process, name),
             None => of_process(field, process),
         },
-        F::ProcArgs => Value::Bytes(args(process)),
+        F::ProcArgs => Value::bytes(args(process)),
         F::ProcCmdnargs => (process.exec.args().skip(1).count() as u64).into(),
         F::ProcCmdlenargs => (process.exec.args().skip(1).map(<[u8]>::len).sum::<usize>() as u64).into(),
         F::ProcExeline => Value::Bytes(text::join(process.exec.args()).into()),
@@ -240,15 +242,19 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId, arg: &FieldArg) -> Opti
         F::ThreadTid => i64::from(view.record.header.tid).into(),
         F::ThreadIsmain => (view.record.header.tid == process.key.tgid).into(),
         F::UserUid => task.euid.into(),
-        F::UserName => name(view.names.user(task.euid, process)),
+        F::UserName => name(&facts.names.user, || view.names.user(task.euid, process)),
         F::UserLoginuid => (task.loginuid as i32).into(),
-        F::UserLoginname if task.loginuid != u32::MAX => name(view.names.user(task.loginuid, process)),
+        F::UserLoginname if task.loginuid != u32::MAX => {
+            name(&facts.names.login, || view.names.user(task.loginuid, process))
+        }
+
         F::GroupGid => task.egid.into(),
-        F::GroupName => name(view.names.group(task.egid, process)),
+        F::GroupName => name(&facts.names.group, || view.names.group(task.egid, process)),
         _ => return None,
     })
 }
 
-fn name<'a>(name: Option<std::sync::Arc<str>>) -> Value<'a> {
-    name.map_or(Value::Absent, |n| Value::owned(&*n))
+/// A name that is looked up once for an event.
+fn name<'a>(cell: &'a OnceCell<Option<Arc<str>>>, look_up: impl FnOnce() -> Option<Arc<str>>) -> Value<'a> {
+    cell.get_or_init(look_up).as_deref().into()
 }

@@ -1,5 +1,55 @@
 //! How values are written where rules compare text: the spellings of Falco's fields.
 
+/// Text that is put together for one event: as long as it is short, without memory of its own.
+#[derive(Clone)]
+pub struct Assembled<const N: usize> {
+    short: [u8; N],
+    len: usize,
+    /// In place of `short`, once the text is longer.
+    long: Vec<u8>,
+}
+
+impl<const N: usize> Assembled<N> {
+    /// No text yet.
+    pub const fn new() -> Self {
+        Self { short: [0; N], len: 0, long: Vec::new() }
+    }
+
+    /// Adds bytes.
+    pub fn push(&mut self, bytes: &[u8]) {
+        let end = self.len + bytes.len();
+        match self.short.get_mut(self.len..end).filter(|_| self.long.is_empty()) {
+            Some(room) => room.copy_from_slice(bytes),
+            None => {
+                if self.long.is_empty() {
+                    self.long.extend_from_slice(&self.short[..self.len]);
+                }
+                self.long.extend_from_slice(bytes);
+            }
+        }
+        self.len = end;
+    }
+
+    /// Takes the end off.
+    pub fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+        // Emptied means short again, and both are empty then.
+        self.long.truncate(self.len);
+    }
+
+    /// The text.
+    pub fn as_bytes(&self) -> &[u8] {
+        if self.long.is_empty() { &self.short[..self.len] } else { &self.long }
+    }
+}
+
+impl<const N: usize> std::fmt::Write for Assembled<N> {
+    fn write_str(&mut self, text: &str) -> std::fmt::Result {
+        self.push(text.as_bytes());
+        Ok(())
+    }
+}
+
 /// Joins parts by blanks.
 pub fn join<'p>(parts: impl Iterator<Item = &'p [u8]>) -> Vec<u8> {
     let mut out = Vec::new();
@@ -13,7 +63,7 @@ pub fn join<'p>(parts: impl Iterator<Item = &'p [u8]>) -> Vec<u8> {
 }
 
 /// The flags of an open as text. Order and names are those that rules expect.
-pub fn open_flags(flags: u32, created: bool) -> String {
+pub fn open_flags(flags: u32, created: bool) -> Assembled<160> {
     const ACCESS: u32 = 0o3;
     const NAMES: &[(u32, &str)] = &[
         (0o100_000, "O_LARGEFILE"),
@@ -27,31 +77,39 @@ pub fn open_flags(flags: u32, created: bool) -> String {
         (0o2_000, "O_APPEND"),
         (0o100, "O_CREAT"),
     ];
-    let mut out: Vec<&str> = Vec::new();
+    let mut out = Assembled::new();
+    let mut add = |name: &str| {
+        if !out.as_bytes().is_empty() {
+            out.push(b"|");
+        }
+        out.push(name.as_bytes());
+    };
+    let mut sync = false;
     for (bits, name) in NAMES {
         // O_SYNC contains O_DSYNC, and means more than it.
-        let shadowed = *name == "O_DSYNC" && out.contains(&"O_SYNC");
+        let shadowed = *name == "O_DSYNC" && sync;
         // O_TMPFILE contains O_DIRECTORY.
         let of_tmpfile = *name == "O_DIRECTORY" && flags & TMPFILE == TMPFILE;
         if flags & bits == *bits && !shadowed && !of_tmpfile {
-            out.push(name);
+            sync |= *name == "O_SYNC";
+            add(name);
         }
     }
-    out.push(match flags & ACCESS {
+    add(match flags & ACCESS {
         0 => "O_RDONLY",
         1 => "O_WRONLY",
         _ => "O_RDWR",
     });
     if flags & 0o2_000_000 != 0 {
-        out.push("O_CLOEXEC");
+        add("O_CLOEXEC");
     }
     if flags & TMPFILE == TMPFILE {
-        out.push("O_TMPFILE");
+        add("O_TMPFILE");
     }
     if created {
-        out.push("O_F_CREATED");
+        add("O_F_CREATED");
     }
-    out.join("|")
+    out
 }
 
 /// `O_TMPFILE` with the `O_DIRECTORY` it contains.
@@ -157,7 +215,7 @@ mod tests {
             (0o10_001, false, "O_DSYNC|O_WRONLY"),
         ];
         for (flags, created, expected) in cases {
-            assert_eq!(open_flags(flags, created), expected, "{flags:o}");
+            assert_eq!(open_flags(flags, created).as_bytes(), expected.as_bytes(), "{flags:o}");
         }
     }
 
