@@ -8,6 +8,7 @@ mod fold;
 mod glob;
 mod graph;
 mod matcher;
+mod merge;
 mod net;
 mod text;
 
@@ -125,7 +126,7 @@ pub(crate) fn compile(rules: &[Rule]) -> Program {
     let mut whole = Vec::new();
     for (index, rule) in rules.iter().enumerate().filter(|(_, r)| r.is_active()) {
         for (step, condition) in rule.conditions().into_iter().enumerate() {
-            let node = graph.add(&condition.cond, &mut tests, &mut slots);
+            let node = graph.add(&merge::merged(&condition.cond), &mut tests, &mut slots);
             whole.push(Root { rule: index as u32, step: step as u32, node });
         }
     }

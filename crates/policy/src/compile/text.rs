@@ -65,6 +65,7 @@ impl TextMatcher {
         }
     }
 
+    #[inline]
     pub fn matches(&self, text: &[u8]) -> bool {
         match self {
             Self::Never => false,

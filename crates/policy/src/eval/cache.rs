@@ -50,12 +50,15 @@ impl<'a> Cache<'a> {
     }
 
     /// Reads a slot, if it is not read yet, and says where its values are.
-    #[inline]
+    #[inline(always)]
     pub fn read<F: Facts>(&mut self, program: &Program, facts: &'a F, slot: u32) -> Range {
         let entry = self.entries[slot as usize];
-        if entry.event == self.event {
-            return entry.range;
-        }
+        if entry.event == self.event { entry.range } else { self.fill(program, facts, slot) }
+    }
+
+    /// Reads a slot that is not read yet.
+    #[inline(never)]
+    fn fill<F: Facts>(&mut self, program: &Program, facts: &'a F, slot: u32) -> Range {
         let range = match program.slots.get(slot) {
             Slot::One(field) => {
                 let start = self.values.len() as u32;
