@@ -3,8 +3,8 @@
 //! The events are decoded once, and their processes are those of the whole recording, so that what is timed is
 //! evaluation: the facts of each event, every rule for its type. Beside that, the whole way from a record's bytes
 //! through the state of the node to the rules is timed. Rounds alternate between what is compared, because the
-//! speed of a machine changes while it works; the result is the median round. Times are those of this thread on its
-//! processor, so that other work on the machine disturbs them less.
+//! speed of a machine changes while it works. Times are those of this thread on its
+//! processor, so that other work on the machine disturbs them less; what is judged is the least disturbed round.
 
 #![allow(clippy::print_stdout, reason = "the figures are the output")]
 
