@@ -7,7 +7,7 @@
 use std::{
     collections::{HashMap, HashSet},
     net::{IpAddr, ToSocketAddrs},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
     time::Duration,
 };
 
@@ -26,7 +26,10 @@ type Known = HashMap<String, HashSet<IpAddr>>;
 #[derive(Debug)]
 pub struct Hosts {
     known: Arc<RwLock<Known>>,
-    wanted: Sender<Vec<String>>,
+    /// The hosts of the newest policies. Behind a lock and not in the channel, so that who sets it never waits for a
+    /// look-up that is under way.
+    wanted: Arc<Mutex<Vec<String>>>,
+    changed: Sender<()>,
 }
 
 impl Hosts {
@@ -36,19 +39,20 @@ impl Hosts {
     /// No thread could be had.
     pub fn start() -> std::io::Result<Self> {
         let known = Arc::new(RwLock::new(Known::new()));
-        let (wanted, requests) = crossbeam_channel::bounded::<Vec<String>>(4);
-        let shared = Arc::clone(&known);
+        let wanted = Arc::new(Mutex::new(Vec::new()));
+        let (changed, changes) = crossbeam_channel::bounded(1);
+        let (shared, newest) = (Arc::clone(&known), Arc::clone(&wanted));
         std::thread::Builder::new().name("vedette-hosts".into()).spawn(move || {
-            let mut hosts = Vec::new();
+            let mut hosts: Vec<String> = Vec::new();
             loop {
                 let request = if hosts.is_empty() {
-                    requests.recv().map_err(|_| RecvTimeoutError::Disconnected)
+                    changes.recv().map_err(|_| RecvTimeoutError::Disconnected)
                 } else {
-                    requests.recv_timeout(REFRESH)
+                    changes.recv_timeout(REFRESH)
                 };
                 match request {
-                    Ok(new) => {
-                        hosts = new;
+                    Ok(()) => {
+                        hosts.clone_from(&newest.lock().unwrap_or_else(PoisonError::into_inner));
                         let mut known = shared.write().unwrap_or_else(PoisonError::into_inner);
                         known.retain(|host, _| hosts.contains(host));
                     }
@@ -60,13 +64,14 @@ impl Hosts {
                 }
             }
         })?;
-        Ok(Self { known, wanted })
+        Ok(Self { known, wanted, changed })
     }
 
-    /// From now on these hosts are wanted.
+    /// From now on these hosts are wanted. Never waits.
     pub fn want(&self, hosts: Vec<String>) {
-        // The thread lives as long as we do.
-        let _ = self.wanted.send(hosts);
+        *self.wanted.lock().unwrap_or_else(PoisonError::into_inner) = hosts;
+        // Full: a change is waiting to be seen already, and it will see this one.
+        let _ = self.changed.try_send(());
     }
 }
 

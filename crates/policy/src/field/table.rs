@@ -38,11 +38,11 @@ macro_rules! fields {
 #[rustfmt::skip]
 fields! {
     EvtNum "evt.num" Uint None One Always UserSpace 0 true "Number of the event, counted from 1.";
-    EvtTime "evt.time" String None One Always UserSpace 3 true "Local time of the event with nanoseconds.";
-    EvtTimeS "evt.time.s" String None One Always UserSpace 3 true "Local time of the event in whole seconds.";
+    EvtTime "evt.time" String None One Always UserSpace 3 true "Time of day of the event with nanoseconds, UTC.";
+    EvtTimeS "evt.time.s" String None One Always UserSpace 3 true "Time of day of the event in whole seconds, UTC.";
     EvtTimeIso8601 "evt.time.iso8601" String None One Always UserSpace 3 true "Time of the event in ISO 8601, UTC, with nanoseconds.";
-    EvtDatetime "evt.datetime" String None One Always UserSpace 3 true "Local date and time of the event with nanoseconds.";
-    EvtDatetimeS "evt.datetime.s" String None One Always UserSpace 3 true "Local date and time of the event in whole seconds.";
+    EvtDatetime "evt.datetime" String None One Always UserSpace 3 true "Date and time of the event with nanoseconds, UTC.";
+    EvtDatetimeS "evt.datetime.s" String None One Always UserSpace 3 true "Date and time of the event in whole seconds, UTC.";
     EvtRawtime "evt.rawtime" Time None One Always UserSpace 0 true "Time of the event, nanoseconds since 1970.";
     EvtRawtimeS "evt.rawtime.s" Time None One Always UserSpace 0 true "Time of the event, whole seconds since 1970.";
     EvtRawtimeNs "evt.rawtime.ns" Time None One Always UserSpace 0 true "The nanoseconds within the second of the event.";

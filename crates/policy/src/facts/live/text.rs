@@ -1,5 +1,7 @@
 //! How values are written where rules compare text: the spellings of Falco's fields.
 
+use vedette_event::alert::Time;
+
 /// Text that is put together for one event: as long as it is short, without memory of its own.
 #[derive(Clone)]
 pub struct Assembled<const N: usize> {
@@ -167,8 +169,7 @@ pub fn capabilities(set: u64) -> String {
     names.join(" ")
 }
 
-/// A time of day and a date from nanoseconds since 1970, UTC (the civil calendar by Howard Hinnant's algorithm,
-/// <https://howardhinnant.github.io/date_algorithms.html#civil_from_days>).
+/// A point in time in its parts, UTC.
 pub struct Civil {
     /// `2026-11-24`
     pub date: String,
@@ -178,24 +179,12 @@ pub struct Civil {
     pub nanos: u64,
 }
 
-/// Splits a time.
+/// Splits a time, nanoseconds since 1970, as alerts write it.
 pub fn civil(ns: u64) -> Civil {
-    let (seconds, nanos) = (ns / 1_000_000_000, ns % 1_000_000_000);
-    let (days, of_day) = ((seconds / 86_400) as i64, seconds % 86_400);
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let doe = z.rem_euclid(146_097);
-    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let day = doy - (153 * mp + 2) / 5 + 1;
-    let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    let year = yoe + era * 400 + i64::from(month <= 2);
-    Civil {
-        date: format!("{year:04}-{month:02}-{day:02}"),
-        clock: format!("{:02}:{:02}:{:02}", of_day / 3_600, of_day / 60 % 60, of_day % 60),
-        nanos,
-    }
+    let text = Time(ns).to_string();
+    let (date, rest) = text.split_once('T').unwrap_or((&text, ""));
+    let clock = rest.split('.').next().unwrap_or_default();
+    Civil { date: date.to_owned(), clock: clock.to_owned(), nanos: ns % 1_000_000_000 }
 }
 
 #[cfg(test)]
