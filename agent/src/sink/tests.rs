@@ -24,7 +24,7 @@ fn alert(number: u64) -> Arc<Alert> {
     let mut header = Header::new_zeroed();
     (header.seq, header.time, header.tgid) = (number, number, 1);
     let body = Body::FileOpen { facts: FileOpen::new_zeroed(), path: b"/etc/shadow", raw: b"x", cwd: b"" };
-    let record = Record { header, kind: Kind::FileOpen, call: None, body };
+    let record = Record { header, kind: Kind::FileOpen, call: None, body, bytes: &[] };
     let view = View {
         record: &record,
         number,
