@@ -23,7 +23,7 @@ use crate::{
     config::{Config, DEFAULT_SOCKET, Socket},
     engine::{CgroupChange, Engine},
     hosts::Hosts,
-    identity::{Hierarchy, scopes_of_path},
+    identity::{Hierarchy, Identity, scopes_of_path},
     names::Names,
     policies::{self, Origin, PolicyError},
     proc::{Proc, ProcError},
@@ -94,13 +94,15 @@ pub fn start(config: &Config) -> Result<Parts, RunError> {
     let sensor = Arc::new(Mutex::new(sensor));
     let clock = clock::wall_clock();
     let node = Node {
-        name: config.hostname.clone(),
+        name: config.node_name.clone().unwrap_or_else(|| config.hostname.clone()),
         boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
             .unwrap_or_default()
             .trim()
             .to_owned(),
-        kubernetes: false,
+        kubernetes: config.node_name.is_some(),
     };
+    let identity = start_identity(config);
+    let identity_stats = Arc::clone(&identity.stats);
     let header = Header { agent: env!("CARGO_PKG_VERSION").to_owned(), ..Header::new(&node, clock, limits) };
     let (tap_server, tap) = start_tap(&config.socket, header)?;
     let engine = Engine {
@@ -129,17 +131,41 @@ pub fn start(config: &Config) -> Result<Parts, RunError> {
             cli::RuleMatching::First => RuleMatching::First,
         },
         tap,
+        identity,
     };
     let rules = Arc::new(AtomicUsize::new(0));
     rules.store(active_rules(&set), Relaxed);
     report::degradations(&lock(&sensor), &set);
     let engine = engine.start(set, pump.batches.clone(), pump.recycle.clone()).map_err(RunError::internal)?;
-    Ok(Parts { sensor, pump, engine, tap_server, sinks, stats, origin, rules, closed })
+    Ok(Parts {
+        sensor,
+        pump,
+        engine,
+        tap_server,
+        sinks,
+        stats,
+        identity: identity_stats,
+        origin,
+        rules,
+        closed,
+    })
 }
 
 /// Rules that are on.
 pub fn active_rules(set: &PolicySet) -> usize {
     set.rules().iter().filter(|r| r.is_active()).count()
+}
+
+/// Starts asking about containers. Without, everything else goes on.
+fn start_identity(config: &Config) -> Identity {
+    let Some(settings) = &config.identity else { return Identity::off() };
+    if let Some(pods) = &settings.pods {
+        tracing::info!(node = pods.node, "pods of this node are watched");
+    }
+    Identity::start(settings.clone()).unwrap_or_else(|error| {
+        tracing::warn!(%error, "degraded: nobody can be asked about containers");
+        Identity::off()
+    })
 }
 
 /// Serves recorders. A socket that was asked for must be had; the usual one need not.
