@@ -53,9 +53,9 @@ const PRELUDE: &str = r#"
     $! = 0;
 "#;
 
-/// Runs a script after the prelude.
+/// Runs a script after the prelude. Perl is called by its path, so that nothing is tried in vain before.
 pub fn perl(script: &str, args: &[&str]) -> Ran {
-    let child = Command::new("perl")
+    let child = Command::new("/usr/bin/perl")
         .args(["-e", &format!("{PRELUDE}{script}")])
         .args(args)
         .stdin(Stdio::null())

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use vedette_event::{
     Clock, Process, ProcessKey, State, StateLimits, UserNames, View,
-    abi::{Call, ProcessExec, Syscall, path_flags},
+    abi::{Call, ProcessExec, Syscall, path_flags, strings},
     decode,
     testing::RecordBuilder,
 };
@@ -222,4 +222,14 @@ fn programs_typed_into_a_terminal() {
     node.check(rule, true, whoami(136 << 20, 50));
     node.check(rule, false, whoami(136 << 20, 49));
     node.check(rule, false, whoami(0, 50));
+}
+
+#[test]
+fn programs_that_could_not_be_started_are_no_programs() {
+    let Some(mut node) = Node::new() else { return };
+    let failed = |path: &str| syscall(Call::ExecveFailed, &[]).ret(-2).string(strings::RAW, path).build();
+    // A shell called as a tool that some rule is about: what it tries and does not find is not it.
+    node.runs("/usr/bin/nmap", CONTAINER, |_| ());
+    let rules = node.rules(failed("/usr/local/bin/x"));
+    assert_eq!(rules, Vec::<String>::new());
 }

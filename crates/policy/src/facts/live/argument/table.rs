@@ -64,7 +64,7 @@ pub enum Form {
     /// 0, or the name of the error.
     Result,
     /// An address, or the name of the error.
-    Address,
+    Pointer,
     /// Names of the bits that are set, joined by `|`; the names come in the order of the table.
     Flags(&'static [(u64, &'static str)]),
     /// The name of the value; a number without a name stays one.
@@ -196,7 +196,7 @@ pub fn number<'a>(facts: &'a LiveFacts<'_>, argument: &Argument) -> Value<'a> {
     let Some((call, _)) = syscall(facts) else { return Value::Absent };
     let Some(raw) = raw_number(facts, call, argument.from) else { return Value::Absent };
     match argument.form {
-        Form::Dec | Form::Result | Form::Address => (raw as i64).into(),
+        Form::Dec | Form::Result | Form::Pointer => (raw as i64).into(),
         Form::Int => i64::from(raw as i32).into(),
         Form::Id | Form::User | Form::Group => id(raw).into(),
         Form::Hex | Form::Oct | Form::Flags(_) | Form::Choice(_) | Form::Index(_) | Form::Capabilities => {
@@ -231,8 +231,8 @@ pub fn text<'a>(facts: &'a LiveFacts<'_>, argument: &Argument) -> Value<'a> {
         },
         Form::Hex => Value::owned(format!("0x{raw:x}")),
         Form::Oct => Value::owned(format!("0{raw:o}")),
-        Form::Address if !(-4095..0).contains(&(raw as i64)) => Value::owned(format!("0x{raw:x}")),
-        Form::Result | Form::Address => event::result_text(raw as i64),
+        Form::Pointer if !(-4095..0).contains(&(raw as i64)) => Value::owned(format!("0x{raw:x}")),
+        Form::Result | Form::Pointer => event::result_text(raw as i64),
         Form::Flags(names) => Value::owned(text::flags(raw, names)),
         Form::Choice(names) => match names.iter().find(|(value, _)| *value == raw) {
             Some((_, name)) => Value::str(name),

@@ -58,7 +58,7 @@ pub fn arguments(call: Call) -> Option<&'static [Argument]> {
         Call::Mmap => {
             const {
                 &[
-                    n("res", From::Ret, Form::Address),
+                    n("res", From::Ret, Form::Pointer),
                     ADDR,
                     LENGTH,
                     PROTECTION,
