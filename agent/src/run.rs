@@ -1,9 +1,10 @@
 //! `vedette-agent run`: putting the parts together, and taking them apart in the right order.
 
-mod degraded;
-mod host;
+pub(crate) mod attach;
+pub(crate) mod degraded;
+pub(crate) mod host;
 mod reload;
-mod report;
+pub(crate) mod report;
 mod start;
 
 use std::{
@@ -49,11 +50,11 @@ pub enum RunError {
 }
 
 impl RunError {
-    fn input(error: impl std::fmt::Display) -> Self {
+    pub(crate) fn input(error: impl std::fmt::Display) -> Self {
         Self::Input(format!("vedette-agent: {error}"))
     }
 
-    fn internal(error: impl std::fmt::Display) -> Self {
+    pub(crate) fn internal(error: impl std::fmt::Display) -> Self {
         Self::Internal(error.to_string())
     }
 }
@@ -62,7 +63,7 @@ impl RunError {
 pub type SharedSensor = Arc<Mutex<Sensor>>;
 
 /// Locks the sensor. A panic elsewhere does not make the tables wrong.
-fn lock(sensor: &Mutex<Sensor>) -> std::sync::MutexGuard<'_, Sensor> {
+pub(crate) fn lock(sensor: &Mutex<Sensor>) -> std::sync::MutexGuard<'_, Sensor> {
     sensor.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -99,19 +100,28 @@ pub fn run(args: RunArgs) -> Result<(), RunError> {
     })
 }
 
-struct Signals {
+/// The signals that we listen to.
+pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    pub(crate) fn new() -> std::io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
         })
+    }
+
+    /// Waits for Ctrl-C or SIGTERM.
+    pub(crate) async fn end(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 

@@ -11,7 +11,7 @@ mod summary;
 use std::sync::Arc;
 
 use vedette_event::{
-    Body, Clock, Process, ProcessKey, Record, State, UserNames, View,
+    Body, Clock, Process, ProcessId, ProcessKey, Record, State, UserNames, View,
     alert::{Alert, GapInfo, GapLog, Node},
 };
 
@@ -148,6 +148,11 @@ impl Pipeline {
         self.output.gaps.rows()
     }
 
+    /// The same, which count as told from now on.
+    pub fn take_gaps(&mut self) -> Vec<GapInfo> {
+        self.output.gaps.take()
+    }
+
     /// Goes on with another state, as a snapshot describes it. What rules remember stays.
     pub fn restore(&mut self, state: State, number: u64, gaps: Vec<GapInfo>) {
         self.state = state;
@@ -192,26 +197,12 @@ impl Pipeline {
         outside: &mut impl Outside,
         mut on_alert: impl FnMut(Raised<'_>),
     ) -> Outcome {
-        let applied = self.state.apply(record);
-        if let Body::Gap(gap) = &record.body {
-            self.output.gaps.note(record, self.clock);
-            return Outcome::Gap(gap.total);
-        }
-        let Some(mut id) = applied.process else { return Outcome::State };
-        if applied.incomplete {
-            id = lookup::process(&mut self.state, outside, id);
-        }
-        self.number += 1;
-        let Some(process) = self.state.processes.get(id) else { return Outcome::State };
-        let view = View {
-            record,
-            number: self.number,
-            process,
-            id,
-            state: &self.state,
-            clock: self.clock,
-            hostname: &self.node.name,
-            names: outside.names(),
+        let id = match self.take_in(record, outside) {
+            Ok(id) => id,
+            Err(outcome) => return outcome,
+        };
+        let Some(view) = view(&self.state, id, record, self.number, self.clock, &self.node, outside) else {
+            return Outcome::State;
         };
         if let (Some(facts), Some(evaluator)) = (LiveFacts::new(view), &mut self.evaluator) {
             evaluator.evaluate(&facts, |matched| {
@@ -220,4 +211,55 @@ impl Pipeline {
         }
         Outcome::Event
     }
+
+    /// Takes a record in, and shows the event that it is, if it is one, instead of holding it against the policies.
+    pub fn observe(
+        &mut self,
+        record: &Record<'_>,
+        outside: &mut impl Outside,
+        on_event: impl FnOnce(&LiveFacts<'_>),
+    ) -> Outcome {
+        let id = match self.take_in(record, outside) {
+            Ok(id) => id,
+            Err(outcome) => return outcome,
+        };
+        let view = view(&self.state, id, record, self.number, self.clock, &self.node, outside);
+        match view.and_then(LiveFacts::new) {
+            Some(facts) => {
+                on_event(&facts);
+                Outcome::Event
+            }
+            None => Outcome::State,
+        }
+    }
+
+    /// Brings the state up to date. `Err` where the record is no event of a process.
+    fn take_in(&mut self, record: &Record<'_>, outside: &mut impl Outside) -> Result<ProcessId, Outcome> {
+        let applied = self.state.apply(record);
+        if let Body::Gap(gap) = &record.body {
+            self.output.gaps.note(record, self.clock);
+            return Err(Outcome::Gap(gap.total));
+        }
+        let mut id = applied.process.ok_or(Outcome::State)?;
+        if applied.incomplete {
+            id = lookup::process(&mut self.state, outside, id);
+        }
+        self.number += 1;
+        Ok(id)
+    }
+}
+
+/// An event with everything that is known; `None` when its process has gone from the table.
+fn view<'a>(
+    state: &'a State,
+    id: ProcessId,
+    record: &'a Record<'a>,
+    number: u64,
+    clock: Clock,
+    node: &'a Node,
+    outside: &'a impl Outside,
+) -> Option<View<'a>> {
+    let process = state.processes.get(id)?;
+    let (hostname, names) = (node.name.as_str(), outside.names());
+    Some(View { record, number, process, id, state, clock, hostname, names })
 }
