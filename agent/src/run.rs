@@ -143,6 +143,7 @@ async fn serve(config: &Config, parts: &Parts, signals: &mut Signals) -> Result<
     report::ready(parts);
     exposed.ready.store(true, Relaxed);
     let mut check = tokio::time::interval(CHECK);
+    let mut untold = Untold::default();
     loop {
         tokio::select! {
             _ = signals.interrupt.recv() => return Ok(()),
@@ -169,8 +170,27 @@ async fn serve(config: &Config, parts: &Parts, signals: &mut Signals) -> Result<
                 if parts.pump.has_ended() {
                     return Err(RunError::Internal("the pump thread has ended".into()));
                 }
+                if let Some(lost) = untold.look(&lock(&parts.sensor)) {
+                    parts.engine.lost_state(lost);
+                }
             }
         }
+    }
+}
+
+/// Losses of state that no gap record has told yet. A gap is told with the next record of its CPU, and on a CPU that is
+/// idle that can be long.
+#[derive(Default)]
+struct Untold(Vec<vedette_abi::Gap>);
+
+impl Untold {
+    /// How many records, where there is something that was not there when it was looked at last.
+    fn look(&mut self, sensor: &Sensor) -> Option<u32> {
+        let mut gaps = sensor.pending_gaps().ok()?;
+        gaps.retain(|gap| gap.ring == u32::from(vedette_abi::Ring::State as u8));
+        let new = !gaps.is_empty() && gaps != self.0;
+        self.0 = gaps;
+        new.then(|| self.0.iter().map(|gap| gap.total).fold(0, u32::saturating_add))
     }
 }
 

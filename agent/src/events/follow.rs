@@ -21,7 +21,7 @@ use crate::{
     clock,
     identity::scopes_of_path,
     names::Names,
-    proc::{Proc, Sweep},
+    proc::{Proc, Sweep, SweptGroup},
     run::{SharedSensor, lock},
     sensor::Batch,
 };
@@ -31,7 +31,7 @@ const QUIET: Duration = Duration::from_millis(500);
 /// How often losses are told.
 const TELL_LOSSES: Duration = Duration::from_secs(1);
 /// Processes that are looked for between two batches, after a loss of state.
-const SWEEP_STEP: usize = 64;
+const SWEEP_STEP: usize = 16;
 
 /// How it ended.
 #[derive(Debug)]
@@ -212,7 +212,10 @@ impl<W: Write + AsFd> Follow<W> {
             Outcome::Gap(_) => {
                 self.lost.add(self.pipeline.take_gaps());
                 if matches!(&record.body, Body::Gap(gap) if gap.ring == u32::from(Ring::State as u8)) {
-                    self.sweep = Some(Sweep::new(&self.pipeline.state));
+                    match &mut self.sweep {
+                        Some(sweep) => sweep.again(),
+                        None => self.sweep = Some(Sweep::new(&self.pipeline.state, &self.system.proc)),
+                    }
                 }
             }
         }
@@ -251,9 +254,14 @@ impl<W: Write + AsFd> Follow<W> {
     }
 
     fn sweep(&mut self) {
-        if let Some(sweep) = &mut self.sweep
-            && !sweep.step(&mut self.pipeline.state, &self.system.proc, clock::boottime(), SWEEP_STEP)
-        {
+        let Some(sweep) = &mut self.sweep else { return };
+        let sensor = &self.sensor;
+        let on_group = |group| match group {
+            SweptGroup::There(id, path) => lock(sensor).filter().set_scopes(id, scopes_of_path(&path)),
+            SweptGroup::Gone(id) => lock(sensor).filter().remove_scopes(id),
+        };
+        let (state, proc) = (&mut self.pipeline.state, &self.system.proc);
+        if !sweep.step(state, proc, clock::boottime(), SWEEP_STEP, on_group) {
             self.sweep = None;
         }
     }
