@@ -1,6 +1,7 @@
 //! What the records say about the node: processes and control groups, brought up to date one record at a time.
 
 mod excerpt;
+mod refresh;
 
 use std::sync::Arc;
 
