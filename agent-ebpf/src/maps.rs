@@ -3,7 +3,7 @@
 use crate::path::Walk;
 use aya_ebpf::{
     macros::map,
-    maps::{Array, HashMap, PerCpuArray, ProgramArray, RingBuf},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
 };
 use vedette_abi::{CALLS as CALLS_MAX, CallSpec, CpuState, Filter, RECORD_CAP, SYSCALLS, ScopeKey};
 
@@ -57,6 +57,10 @@ pub static HANDLERS: ProgramArray = ProgramArray::with_max_entries(CALLS_MAX as 
 /// By call: what its arguments mean.
 #[map]
 pub static SPECS: Array<CallSpec> = Array::with_max_entries(CALLS_MAX as u32, 0);
+
+/// Processes in an `execveat`: by the time the exec is done the kernel has put the number of `execve` in its place.
+#[map]
+pub static EXECVEAT: LruHashMap<u32, u8> = LruHashMap::with_max_entries(256, 0);
 
 /// Which of the two filters is live.
 #[map]

@@ -71,6 +71,12 @@ impl Record {
         unsafe { core::ptr::read_volatile(self.base.add(masked::<{ OFFSET_MASK as i32 }>(offset) as usize)) }
     }
 
+    /// Takes off what was appended after a [`Self::len`] of before.
+    #[inline(always)]
+    pub fn truncate(&mut self, len: u64) {
+        self.len = len;
+    }
+
     #[inline(always)]
     fn end(&self) -> *mut u8 {
         unsafe { self.base.add(masked::<{ OFFSET_MASK as i32 }>(self.len) as usize) }

@@ -126,6 +126,12 @@ const S_IFMT: u16 = 0o170000;
 const S_IFSOCK: u16 = 0o140000;
 
 impl Inode {
+    /// Magic number of its file system.
+    #[inline(always)]
+    pub fn magic(self) -> u64 {
+        probed(self.sb().0, &super::SB_MAGIC)
+    }
+
     /// Whether it is a socket.
     #[inline(always)]
     pub fn is_socket(self) -> bool {
@@ -160,6 +166,13 @@ impl File {
         if self.dentry().is_unlinked() { path_flags::DELETED } else { 0 }
     }
 
+    /// [`path_flags::READ_ONLY`] where its mount or its file system is read-only (`SB_RDONLY`).
+    #[inline(always)]
+    pub fn read_only_flag(self) -> u32 {
+        let flags: u64 = probed(self.inode().sb().0, &super::SB_FLAGS);
+        if flags & 1 != 0 || self.mnt().is_read_only() { path_flags::READ_ONLY } else { 0 }
+    }
+
     /// The process that a pidfd stands for, by its number in the initial pid namespace; 0 where it is no pidfd. Pidfds
     /// are files of a file system of their own since 6.9, and anonymous inodes called `[pidfd]` before.
     #[inline(always)]
@@ -168,7 +181,7 @@ impl File {
             return 0;
         }
         let inode = self.inode();
-        let magic: u64 = probed(inode.sb().0, &super::SB_MAGIC);
+        let magic = inode.magic();
         let pid = if magic == PID_FS_MAGIC {
             inode.private()
         } else if magic == ANON_INODE_FS_MAGIC && self.dentry().first_bytes() == *b"[pidfd]\0" {

@@ -58,7 +58,7 @@ fn every_kind_is_decoded() {
 fn strings_come_out_as_they_went_in() {
     let bytes =
         RecordBuilder::process_exec(CAT, "/bin/cat", &["cat", "-n", ""]).cwd("/home").env(&["A=1"]).build();
-    let Body::ProcessExec { facts, exe, filename, cwd, argv, env } = decode(&bytes).unwrap().body else {
+    let Body::ProcessExec { facts, exe, filename, cwd, argv, env, .. } = decode(&bytes).unwrap().body else {
         panic!()
     };
     assert_eq!((exe, filename, cwd), (&b"/bin/cat"[..], &b"/bin/cat"[..], &b"/home"[..]));

@@ -8,6 +8,7 @@ mod container;
 mod descriptor;
 mod event;
 mod process;
+mod stdio;
 mod text;
 
 use vedette_event::{
