@@ -13,6 +13,7 @@ mod cred;
 mod file;
 mod mount;
 mod namespace;
+mod overlay;
 mod pid;
 mod pt_regs;
 mod sock;
@@ -21,7 +22,7 @@ mod tty;
 
 pub use binprm::Binprm;
 pub use cgroup::Cgroup;
-pub use file::Dentry;
+pub use file::{Dentry, File};
 pub use mount::Mount;
 pub use pt_regs::Regs;
 pub use sock::Socket;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use crate::events::{EVENTS_HELP, EventsArgs};
+
 /// The node agent of Vedette.
 ///
 /// It watches this host through eBPF, holds what it sees against policies, and writes an alert for every match.
@@ -21,6 +23,9 @@ pub enum Command {
     /// Watch this host and write alerts until stopped (Ctrl-C, SIGTERM).
     #[command(after_help = RUN_HELP)]
     Run(Box<RunArgs>),
+    /// Print what processes do, event by event: the raw material of rules.
+    #[command(after_help = EVENTS_HELP)]
+    Events(Box<EventsArgs>),
 }
 
 const RUN_HELP: &str = "\

@@ -23,7 +23,7 @@ use crate::{
     hosts::Hosts,
     identity::{Answer, Identity},
     names::Names,
-    proc::{Proc, Sweep},
+    proc::{Proc, Sweep, Swept, SweptGroup},
     sensor::Batch,
     sink::Sinks,
     stats::Stats,
@@ -43,6 +43,8 @@ pub enum CgroupChange {
 pub enum Control {
     /// Use these policies from now on. The answer comes when they are live.
     Policies(Arc<PolicySet>, Sender<()>),
+    /// So many records of process state were lost, and no gap record has told it yet.
+    LostState(u32),
 }
 
 /// What the engine works with.
@@ -86,6 +88,12 @@ impl Running {
         self.control.send(Control::Policies(set, done)).is_ok() && wait.recv().is_ok()
     }
 
+    /// Says that records of process state were lost, for which no gap record has come. Dropped when something else is
+    /// being asked of the engine: it can be said again.
+    pub fn lost_state(&self, lost: u32) {
+        let _ = self.control.try_send(Control::LostState(lost));
+    }
+
     /// Whether the thread has ended.
     pub fn has_ended(&self) -> bool {
         self.thread.is_finished()
@@ -123,6 +131,7 @@ impl Engine {
                             // Nobody waits any more: no harm.
                             let _ = done.send(());
                         }
+                        Ok(Control::LostState(lost)) => work.lost_state(lost),
                         // Nobody can give us new policies any more; events go on.
                         Err(_) => match batches.recv() {
                             Ok(batch) => work.batch(batch, &recycle),
@@ -135,7 +144,7 @@ impl Engine {
                         Ok(batch) => work.batch(batch, &recycle),
                         Err(_) => break,
                     },
-                    default(quiet) => {
+                    default(quiet.min(work.patience())) => {
                         work.advance();
                         work.sweep();
                     }
@@ -148,8 +157,8 @@ impl Engine {
     }
 }
 
-/// Processes that are looked for between two batches.
-const SWEEP_STEP: usize = 64;
+/// Processes that are compared with `/proc` between two batches: about two milliseconds' worth.
+const SWEEP_STEP: usize = 16;
 
 /// How long it may be quiet before summaries that are due are told without an event to bring the time.
 const QUIET: Duration = Duration::from_secs(1);
@@ -207,6 +216,11 @@ impl Work {
         self.pipeline.set_policies(set, to_sinks(&self.sinks, &self.stats));
     }
 
+    /// How long to wait for events before other things are done.
+    fn patience(&self) -> Duration {
+        if self.sweep.is_some() { Duration::ZERO } else { QUIET }
+    }
+
     /// Tells the summaries that are due.
     fn advance(&mut self) {
         let now = self.pipeline.clock().realtime(clock::boottime());
@@ -247,22 +261,50 @@ impl Work {
         self.publish(began);
     }
 
-    /// After a loss of state records, a few processes at a time: is each still there?
+    /// After a loss of state records, a few processes at a time: is each still there, and what it was?
     fn sweep(&mut self) {
         let Some(sweep) = &mut self.sweep else { return };
-        let before = sweep.ended();
-        let more = sweep.step(&mut self.pipeline.state, &self.proc, clock::boottime(), SWEEP_STEP);
-        let changed = sweep.ended() > before;
+        let before = sweep.found();
+        let on_cgroup = &mut self.on_cgroup;
+        let more = sweep.step(&mut self.pipeline.state, &self.proc, clock::boottime(), SWEEP_STEP, |group| {
+            on_cgroup(match group {
+                SweptGroup::There(id, path) => CgroupChange::Made(id, path),
+                SweptGroup::Gone(id) => CgroupChange::Removed(id),
+            });
+        });
+        let found = sweep.found();
+        let new = |of: fn(&Swept) -> u64| of(&found) - of(&before);
+        self.stats.sweep_ended.fetch_add(new(|s| s.ended), Relaxed);
+        self.stats.healed.fetch_add(new(|s| s.added) + new(|s| s.changed), Relaxed);
         if !more {
+            self.stats.sweeps.fetch_add(1, Relaxed);
             tracing::info!(
-                ended = sweep.ended(),
+                ended = found.ended,
+                changed = found.changed,
+                added = found.added,
+                groups_added = found.groups_added,
+                groups_removed = found.groups_removed,
                 "the process table was compared with /proc after a loss of records"
             );
             self.sweep = None;
         }
-        if changed {
-            // No record tells of these ends.
+        if found != before {
+            // No record tells of these changes.
             self.tap.resync(&self.pipeline, self.names.as_ref());
+        }
+    }
+
+    /// Records of process state were lost.
+    fn lost_state(&mut self, lost: u32) {
+        match &mut self.sweep {
+            Some(sweep) => sweep.again(),
+            None => {
+                tracing::warn!(
+                    lost,
+                    "records of process state were lost; the process table is compared with /proc"
+                );
+                self.sweep = Some(Sweep::new(&self.pipeline.state, &self.proc));
+            }
         }
     }
 
@@ -276,7 +318,7 @@ impl Work {
                 self.stats.gaps.fetch_add(1, Relaxed);
                 self.stats.gap_lost.fetch_add(u64::from(lost), Relaxed);
                 if matches!(&record.body, Body::Gap(gap) if gap.ring == u32::from(Ring::State as u8)) {
-                    self.sweep = Some(Sweep::new(&self.pipeline.state));
+                    self.lost_state(lost);
                 }
             }
             Outcome::State => match &record.body {

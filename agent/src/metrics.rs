@@ -177,6 +177,8 @@ impl Collector for Snapshot {
         counter(e, "processes_evicted", "Processes evicted because the table was full").one(stats.evicted.load(Relaxed))?;
         counter(e, "processes_unknown", "Events of processes that were not known").one(stats.unknown_processes.load(Relaxed))?;
         counter(e, "processes_healed", "Processes read from /proc after a loss").one(stats.healed.load(Relaxed))?;
+        counter(e, "process_table_comparisons", "Comparisons of the process table with /proc after a loss of process state").one(stats.sweeps.load(Relaxed))?;
+        counter(e, "processes_ended_unseen", "Processes whose end only such a comparison told").one(stats.sweep_ended.load(Relaxed))?;
         gauge(e, "cgroups", "Control groups in the table").one(stats.cgroups.load(Relaxed))?;
         let identity = &self.0.identity;
         counter(e, "containers_asked", "Containers that runtimes were asked about").one(identity.asked.load(Relaxed))?;

@@ -86,6 +86,8 @@ macro_rules! kernel_fields {
             CRED_USER_NS: "cred", ["user_ns"], 8, required;
             FS_PWD_DENTRY: "fs_struct", ["pwd.dentry"], 8, required;
             FS_PWD_MNT: "fs_struct", ["pwd.mnt"], 8, required;
+            FS_ROOT_DENTRY: "fs_struct", ["root.dentry"], 8, required;
+            FS_ROOT_MNT: "fs_struct", ["root.mnt"], 8, required;
             FILES_FDT: "files_struct", ["fdt"], 8, required;
             FDTABLE_MAX_FDS: "fdtable", ["max_fds"], 4, required;
             FDTABLE_FD: "fdtable", ["fd"], 8, required;
@@ -114,6 +116,8 @@ macro_rules! kernel_fields {
             INODE_CTIME_NSEC: "inode", ["i_ctime_nsec", "__i_ctime.tv_nsec", "i_ctime.tv_nsec"], 4, optional;
             INODE_MTIME_SEC: "inode", ["i_mtime_sec", "__i_mtime.tv_sec", "i_mtime.tv_sec"], 8, optional;
             INODE_MTIME_NSEC: "inode", ["i_mtime_nsec", "__i_mtime.tv_nsec", "i_mtime.tv_nsec"], 4, optional;
+            OVL_INODE_VFS: "ovl_inode", ["vfs_inode"], 0, optional;
+            OVL_INODE_UPPER: "ovl_inode", ["__upperdentry"], 8, optional;
             SB_DEV: "super_block", ["s_dev"], 4, required;
             SB_MAGIC: "super_block", ["s_magic"], 8, required;
             MM_ARG_START: "mm_struct", ["arg_start"], 8, required;

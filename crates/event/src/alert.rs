@@ -31,10 +31,11 @@ pub use finding::{
     Action, Correlation, CorrelationKind, CorrelationStep, Finding, PolicyName, Priority, RequestedAction,
     TakenAction, UnknownPriority,
 };
-pub use format::Format;
+pub use format::{Format, write_json};
 pub use gap::{GapInfo, GapLog};
 pub use identity::{ContainerInfo, KubernetesInfo, WorkloadInfo};
 pub use process::{MAX_ANCESTORS, ProcessInfo, UserInfo};
+pub use text::Escaped;
 pub use time::Time;
 
 /// The node an alert comes from, as far as the event does not say it.

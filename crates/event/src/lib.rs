@@ -22,7 +22,7 @@ pub use cgroup::{
     container_of_path, is_internal_label, short_id,
 };
 pub use clock::Clock;
-pub use decode::{Body, DecodeError, Record, decode};
+pub use decode::{Body, DecodeError, Record, Strings, decode};
 pub use errno::errno_name;
 pub use process::{Exec, Origin, Process, ProcessId, ProcessKey, ProcessTable};
 pub use state::{Applied, Excerpt, State, StateLimits, StateStats};

@@ -158,6 +158,11 @@ impl Pipeline {
         self.output.gaps.rows()
     }
 
+    /// The same, which count as told from now on.
+    pub fn take_gaps(&mut self) -> Vec<GapInfo> {
+        self.output.gaps.take()
+    }
+
     /// Goes on with another state, as a snapshot describes it. What rules remember stays.
     pub fn restore(&mut self, state: State, number: u64, gaps: Vec<GapInfo>) {
         self.state = state;
@@ -213,16 +218,10 @@ impl Pipeline {
         outside: &mut impl Outside,
         mut on_alert: impl FnMut(Raised<'_>),
     ) -> Outcome {
-        let applied = self.state.apply(record);
-        if let Body::Gap(gap) = &record.body {
-            self.output.gaps.note(record, self.clock);
-            return Outcome::Gap(gap.total);
-        }
-        let Some(mut id) = applied.process else { return Outcome::State };
-        if applied.incomplete {
-            id = lookup::process(&mut self.state, outside, id);
-        }
-        self.number += 1;
+        let id = match self.take_in(record, outside) {
+            Ok(id) => id,
+            Err(outcome) => return outcome,
+        };
         if self.must_wait(record, id, outside.names(), &mut on_alert) {
             return Outcome::Event;
         }
@@ -233,6 +232,42 @@ impl Pipeline {
             None => return Outcome::State,
         }
         Outcome::Event
+    }
+
+    /// Takes a record in, and shows the event that it is, if it is one, instead of holding it against the policies.
+    pub fn observe(
+        &mut self,
+        record: &Record<'_>,
+        outside: &mut impl Outside,
+        on_event: impl FnOnce(&LiveFacts<'_>),
+    ) -> Outcome {
+        let id = match self.take_in(record, outside) {
+            Ok(id) => id,
+            Err(outcome) => return outcome,
+        };
+        let place = Place { state: &self.state, id, number: self.number, clock: self.clock };
+        match place.view(record, &self.node, outside.names()).and_then(LiveFacts::new) {
+            Some(facts) => {
+                on_event(&facts);
+                Outcome::Event
+            }
+            None => Outcome::State,
+        }
+    }
+
+    /// Brings the state up to date. `Err` where the record is no event of a process.
+    fn take_in(&mut self, record: &Record<'_>, outside: &mut impl Outside) -> Result<ProcessId, Outcome> {
+        let applied = self.state.apply(record);
+        if let Body::Gap(gap) = &record.body {
+            self.output.gaps.note(record, self.clock);
+            return Err(Outcome::Gap(gap.total));
+        }
+        let mut id = applied.process.ok_or(Outcome::State)?;
+        if applied.incomplete {
+            id = lookup::process(&mut self.state, outside, id);
+        }
+        self.number += 1;
+        Ok(id)
     }
 
     /// Whether nothing is to be done about an event now: it waits for the metadata of its container, or needs none
