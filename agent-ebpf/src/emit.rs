@@ -74,7 +74,7 @@ pub fn emit(kind: Kind, call: u8, flags: u16, task: Task, mut record: Record) {
         tid: task.pid(),
         cpu: unsafe { bpf_get_smp_processor_id() } as u16,
         flags,
-        pad: 0,
+        io_uring_op: 0,
     };
     *record.header() = header;
     if report_gap(cpu, ring, &header) && output(ring, record.as_ptr(), masked::<0x7fff>(len)) == 0 {

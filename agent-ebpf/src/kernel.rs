@@ -21,7 +21,7 @@ mod tty;
 
 pub use binprm::Binprm;
 pub use cgroup::Cgroup;
-pub use file::Dentry;
+pub use file::{Dentry, File};
 pub use mount::Mount;
 pub use pt_regs::Regs;
 pub use sock::Socket;

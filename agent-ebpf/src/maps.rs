@@ -5,7 +5,7 @@ use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap, PerCpuArray, ProgramArray, RingBuf},
 };
-use vedette_abi::{CpuState, Filter, KINDS, RECORD_CAP, SYSCALLS, ScopeKey};
+use vedette_abi::{CALLS as CALLS_MAX, CallSpec, CpuState, Filter, RECORD_CAP, SYSCALLS, ScopeKey};
 
 /// Bytes behind [`RECORD_CAP`] so that the longest string may begin at the last offset.
 pub const RECORD_SLACK: usize = 0x4000;
@@ -50,9 +50,13 @@ pub static CPU: PerCpuArray<CpuState> = PerCpuArray::with_max_entries(1, 0);
 #[map]
 pub static CALLS: Array<u16> = Array::with_max_entries(SYSCALLS, 0);
 
-/// By event kind: the program that handles a traced system call's exit.
+/// By call: the program that handles its exit.
 #[map]
-pub static HANDLERS: ProgramArray = ProgramArray::with_max_entries(KINDS as u32, 0);
+pub static HANDLERS: ProgramArray = ProgramArray::with_max_entries(CALLS_MAX as u32, 0);
+
+/// By call: what its arguments mean.
+#[map]
+pub static SPECS: Array<CallSpec> = Array::with_max_entries(CALLS_MAX as u32, 0);
 
 /// Which of the two filters is live.
 #[map]

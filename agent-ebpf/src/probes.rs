@@ -1,8 +1,10 @@
 //! The programs, one file per domain.
 
+mod call;
 mod cgroup;
 mod file_open;
 mod net_connect;
 mod process;
+mod process_change;
 mod process_exec;
 mod syscall;

@@ -65,6 +65,12 @@ impl Record {
         self.len
     }
 
+    /// A byte that was written.
+    #[inline(always)]
+    pub fn byte_at(&self, offset: u64) -> u8 {
+        unsafe { core::ptr::read_volatile(self.base.add(masked::<{ OFFSET_MASK as i32 }>(offset) as usize)) }
+    }
+
     #[inline(always)]
     fn end(&self) -> *mut u8 {
         unsafe { self.base.add(masked::<{ OFFSET_MASK as i32 }>(self.len) as usize) }

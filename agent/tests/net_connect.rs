@@ -17,18 +17,18 @@ use std::{
 
 use harness::may_load_bpf;
 use sensor::{Records, record};
-use vedette_abi::NetConnect;
+use vedette_abi::NetCall;
 use vedette_event::Body;
 
 const LOOPBACK: [u8; 4] = [127, 0, 0, 1];
 
 /// The connects of this process that `wanted` picks.
-fn connects(records: &Records, wanted: impl Fn(&NetConnect, &[u8]) -> bool) -> Vec<NetConnect> {
+fn connects(records: &Records, wanted: impl Fn(&NetCall, &[u8]) -> bool) -> Vec<NetCall> {
     records
         .iter()
         .filter(|r| r.header.tgid == std::process::id())
         .filter_map(|r| match r.body {
-            Body::NetConnect { facts, path } if wanted(&facts, path) => Some(facts),
+            Body::NetCall { facts, path, .. } if wanted(&facts, path) => Some(facts),
             _ => None,
         })
         .collect()
@@ -46,12 +46,12 @@ fn tcp_shows_both_ends() {
         let stream = TcpStream::connect(far).unwrap();
         near = Some(stream.local_addr().unwrap());
     });
-    let found = connects(&records, |c, _| c.remote_port == far.port());
+    let found = connects(&records, |c, _| c.socket.remote_port == far.port());
     let [c] = found.as_slice() else { panic!("{found:?}") };
-    assert_eq!((c.ret, c.family, c.sock_type, c.protocol), (0, 2, 1, 6));
-    assert_eq!((&c.remote[..4], &c.local[..4]), (&LOOPBACK[..], &LOOPBACK[..]));
-    assert_eq!(c.local_port, near.unwrap().port());
-    assert!(c.fd >= 0 && c.ino != 0);
+    assert_eq!((c.ret, c.socket.family, c.socket.sock_type, c.socket.protocol), (0, 2, 1, 6));
+    assert_eq!((&c.socket.remote[..4], &c.socket.local[..4]), (&LOOPBACK[..], &LOOPBACK[..]));
+    assert_eq!(c.socket.local_port, near.unwrap().port());
+    assert!(c.fd >= 0 && c.socket.ino != 0);
 }
 
 #[test]
@@ -61,9 +61,9 @@ fn a_refused_connection_shows_where_it_wanted_to_go() {
     }
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let records = record(&["connect"], || assert!(TcpStream::connect(free).is_err()));
-    let found = connects(&records, |c, _| c.remote_port == free.port());
+    let found = connects(&records, |c, _| c.socket.remote_port == free.port());
     let [c] = found.as_slice() else { panic!("{found:?}") };
-    assert_eq!((c.ret, &c.remote[..4]), (-111, &LOOPBACK[..]));
+    assert_eq!((c.ret, &c.socket.remote[..4]), (-111, &LOOPBACK[..]));
 }
 
 #[test]
@@ -79,14 +79,14 @@ fn udp_and_ipv6_are_told_apart() {
             TcpStream::connect(six.local_addr().unwrap()).unwrap();
         }
     });
-    let udp = connects(&records, |c, _| c.remote_port == far.port());
-    assert_eq!(udp.iter().map(|c| (c.sock_type, c.protocol)).collect::<Vec<_>>(), [(2, 17)]);
+    let udp = connects(&records, |c, _| c.socket.remote_port == far.port());
+    assert_eq!(udp.iter().map(|c| (c.socket.sock_type, c.socket.protocol)).collect::<Vec<_>>(), [(2, 17)]);
     match six {
         None => eprintln!("net_connect: IPv6 left out, this machine has none on loopback"),
         Some(six) => {
-            let found = connects(&records, |c, _| c.remote_port == six.local_addr().unwrap().port());
+            let found = connects(&records, |c, _| c.socket.remote_port == six.local_addr().unwrap().port());
             let [c] = found.as_slice() else { panic!("{found:?}") };
-            assert_eq!((c.family, c.remote), (10, Ipv6Addr::LOCALHOST.octets()));
+            assert_eq!((c.socket.family, c.socket.remote), (10, Ipv6Addr::LOCALHOST.octets()));
         }
     }
 }
@@ -106,7 +106,8 @@ fn unix_sockets_have_paths_and_abstract_names() {
         UnixStream::connect(&path).unwrap();
         UnixStream::connect_addr(&address).unwrap();
     });
-    let named = |wanted: &[u8]| connects(&records, |c, p| c.family == 1 && p.starts_with(wanted)).len();
+    let named =
+        |wanted: &[u8]| connects(&records, |c, p| c.socket.family == 1 && p.starts_with(wanted)).len();
     assert_eq!(named(path.as_os_str().as_encoded_bytes()), 1);
     assert_eq!(named(format!("\0{name}").as_bytes()), 1);
 }

@@ -9,6 +9,8 @@ kstruct!(
 kfields!(direct FsStruct {
     pwd_dentry -> Dentry = FS_PWD_DENTRY;
     pwd_mnt -> VfsMount = FS_PWD_MNT;
+    root_dentry -> Dentry = FS_ROOT_DENTRY;
+    root_mnt -> VfsMount = FS_ROOT_MNT;
 });
 
 kstruct!(

@@ -12,7 +12,10 @@ kstruct!(
 
 /// Byte offsets in x86-64's `pt_regs`.
 mod x86_64 {
+    pub const BP: usize = 32;
     pub const R10: usize = 56;
+    pub const R9: usize = 64;
+    pub const R8: usize = 72;
     pub const CX: usize = 88;
     pub const DX: usize = 96;
     pub const SI: usize = 104;
@@ -37,13 +40,14 @@ impl Regs {
         self.at(ORIG_AX) & !X32_BIT
     }
 
-    /// The first four arguments; the 32-bit entry passes them in other registers.
+    /// The arguments; the 32-bit entry passes them in other registers.
     #[inline(always)]
-    pub fn args(self, compat: bool) -> [u64; 4] {
+    pub fn args(self, compat: bool) -> [u64; 6] {
         if compat {
-            [self.at(BX), self.at(CX), self.at(DX), self.at(SI)].map(|r| r & 0xffff_ffff)
+            [self.at(BX), self.at(CX), self.at(DX), self.at(SI), self.at(DI), self.at(BP)]
+                .map(|r| r & 0xffff_ffff)
         } else {
-            [self.at(DI), self.at(SI), self.at(DX), self.at(R10)]
+            [self.at(DI), self.at(SI), self.at(DX), self.at(R10), self.at(R8), self.at(R9)]
         }
     }
 }

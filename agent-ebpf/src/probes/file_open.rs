@@ -3,7 +3,7 @@
 use aya_ebpf::{
     helpers::generated::bpf_probe_read_user, macros::btf_tracepoint, programs::BtfTracePointContext,
 };
-use vedette_abi::{Call, FileOpen, Kind, ProbeError, filter_flags, header_flags, path_flags};
+use vedette_abi::{Call, FileOpen, Kind, ProbeError, filter_flags, path_flags};
 
 use super::syscall::Exit;
 use crate::{emit, filter, path, record::Record};
@@ -30,7 +30,7 @@ pub fn file_open(ctx: BtfTracePointContext) -> i32 {
     };
     let body = record.body::<FileOpen>();
     body.ret = exit.ret;
-    let [a, b, c, d] = exit.args;
+    let [a, b, c, d, ..] = exit.args;
     let raw;
     if exit.call == Call::Open as u8 {
         (body.dirfd, raw, body.flags, body.mode) = (AT_FDCWD, a, b as u32, c as u32);
@@ -69,7 +69,6 @@ pub fn file_open(ctx: BtfTracePointContext) -> i32 {
         let fs = exit.task.fs();
         body.cwd_len = path::append(&mut record, fs.pwd_dentry(), fs.pwd_mnt().mount()).0;
     }
-    let flags = if exit.compat { header_flags::COMPAT } else { 0 };
-    emit::emit(Kind::FileOpen, exit.call, flags, exit.task, record);
+    emit::emit(Kind::FileOpen, exit.call, exit.flags(), exit.task, record);
     0
 }

@@ -3,7 +3,7 @@
 use aya_ebpf::{
     helpers::generated::bpf_probe_read_user, macros::btf_tracepoint, programs::BtfTracePointContext,
 };
-use vedette_abi::{Kind, NetConnect, ProbeError, header_flags};
+use vedette_abi::{Kind, NetCall, ProbeError};
 
 use super::syscall::Exit;
 use crate::{
@@ -37,28 +37,21 @@ pub fn net_connect(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     note!(&ctx, "net_connect: pid {} fd {} returned {}", exit.task.tgid(), exit.args[0], exit.ret);
-    let [fd, addr, addr_len, _] = exit.args;
+    let [fd, addr, addr_len, ..] = exit.args;
     let file = exit.task.files().file(fd as u32);
     if file.is_null() || !file.inode().is_socket() {
         // Not a socket: the call failed with EBADF or ENOTSOCK, nothing was contacted.
         emit::filtered(Kind::NetConnect);
         return 0;
     }
-    let Some(mut record) = Record::new::<NetConnect>() else {
+    let Some(mut record) = Record::new::<NetCall>() else {
         emit::failed(Kind::NetConnect, ProbeError::NoScratch);
         return 0;
     };
-    let body = record.body::<NetConnect>();
-    let socket = file.socket();
-    let sk = socket.sk();
+    let body = record.body::<NetCall>();
     body.ret = exit.ret;
+    body.args = exit.args;
     body.fd = fd as i32;
-    body.ino = file.inode().ino();
-    body.sock_type = socket.socket_type();
-    body.sock_family = u32::from(sk.family());
-    body.protocol = sk.protocol();
-    body.state = u16::from(sk.state());
-
     // What was asked for. The socket's own copy below wins where the call left one.
     let mut asked = SockAddr::default();
     let bytes = if addr_len > size_of::<SockAddr>() as u64 { size_of::<SockAddr>() as u64 } else { addr_len };
@@ -67,15 +60,17 @@ pub fn net_connect(ctx: BtfTracePointContext) -> i32 {
             bpf_probe_read_user((&raw mut asked).cast(), masked::<0x1f>(bytes) as u32, addr as *const _)
         };
     }
-    body.family = asked.family;
+    let socket = &mut body.socket;
+    file.socket_facts(socket);
+    socket.family = asked.family;
     match asked.family {
         AF_INET => {
-            body.remote_port = u16::from_be(asked.port_be);
-            copy(&mut body.remote, &asked.v4);
+            socket.remote_port = u16::from_be(asked.port_be);
+            copy(&mut socket.remote, &asked.v4);
         }
         AF_INET6 => {
-            body.remote_port = u16::from_be(asked.port_be);
-            body.remote = asked.v6;
+            socket.remote_port = u16::from_be(asked.port_be);
+            socket.remote = asked.v6;
         }
         AF_UNIX => {
             let bytes = if addr_len > ADDR_CAP { ADDR_CAP } else { addr_len };
@@ -85,26 +80,10 @@ pub fn net_connect(ctx: BtfTracePointContext) -> i32 {
         }
         _ => {}
     }
-    let port = sk.dport_be();
-    if body.family != AF_UNSPEC && port != 0 {
-        if sk.family() == AF_INET {
-            body.remote_port = u16::from_be(port);
-            copy(&mut body.remote, &sk.daddr());
-        } else if sk.family() == AF_INET6 {
-            body.remote_port = u16::from_be(port);
-            body.remote = sk.v6_daddr();
-            body.family = AF_INET6;
-        }
+    if asked.family != AF_UNSPEC {
+        file.socket().sk().remote(socket);
     }
-    if sk.family() == AF_INET {
-        body.local_port = sk.num();
-        copy(&mut body.local, &sk.rcv_saddr());
-    } else if sk.family() == AF_INET6 {
-        body.local_port = sk.num();
-        body.local = sk.v6_rcv_saddr();
-    }
-    let flags = if exit.compat { header_flags::COMPAT } else { 0 };
-    emit::emit(Kind::NetConnect, exit.call, flags, exit.task, record);
+    emit::emit(Kind::NetConnect, exit.call, exit.flags(), exit.task, record);
     0
 }
 

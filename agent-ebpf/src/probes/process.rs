@@ -170,7 +170,7 @@ pub extern "C" fn process_snapshot(ctx: *mut IterTask) -> i32 {
         tid: out.body.task.tgid,
         cpu: 0,
         flags: 0,
-        pad: 0,
+        io_uring_op: 0,
     };
     let seq = unsafe { (*(*ctx).meta).seq };
     unsafe { bpf_seq_write(seq, (&raw const out).cast(), size_of::<SnapshotRecord>() as u32) };

@@ -1,7 +1,7 @@
 //! The exit of a system call: the way into the handlers of file and network events.
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use vedette_abi::{Call, Kind, SYSCALLS};
+use vedette_abi::{SYSCALLS, header_flags};
 
 use crate::{
     kernel::{Regs, Task},
@@ -14,8 +14,8 @@ pub struct Exit {
     pub call: u8,
     /// Whether it came by the 32-bit entry.
     pub compat: bool,
-    /// Its first four arguments.
-    pub args: [u64; 4],
+    /// Its arguments.
+    pub args: [u64; 6],
     /// What it returned.
     pub ret: i64,
     /// Who called.
@@ -32,6 +32,12 @@ impl Exit {
         let compat = task.in_compat_call();
         let call = row(entry, compat);
         (call != 0).then(|| Self { call, compat, args: regs.args(compat), ret: ctx.arg(1), task })
+    }
+
+    /// [`header_flags`] of the record.
+    #[inline(always)]
+    pub fn flags(&self) -> u16 {
+        if self.compat { header_flags::COMPAT } else { 0 }
     }
 }
 
@@ -57,16 +63,9 @@ pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     let call = row(entry, Task::current().in_compat_call());
-    if call == Call::Connect as u8 {
-        jump(&ctx, Kind::NetConnect);
-    } else if call != 0 {
-        jump(&ctx, Kind::FileOpen);
+    if call != 0 {
+        // Comes back only where the handler is not loaded.
+        unsafe { HANDLERS.tail_call(&ctx, u32::from(call)) }
     }
     0
-}
-
-/// Goes on in the handler of a kind. Comes back only where it is not loaded.
-#[inline(always)]
-fn jump(ctx: &BtfTracePointContext, kind: Kind) {
-    unsafe { HANDLERS.tail_call(ctx, kind as u32) }
 }

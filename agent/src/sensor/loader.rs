@@ -4,10 +4,10 @@ use std::{borrow::Cow, io::Read};
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader, VerifierLogLevel,
-    maps::{MapData, MapError, PerCpuArray, ProgramArray, RingBuf},
+    maps::{Array, MapData, MapError, PerCpuArray, ProgramArray, RingBuf},
     programs::{BtfTracePoint, Iter, ProgramError, ProgramFd, tp_btf::BtfTracePointLinkId},
 };
-use vedette_abi::{CpuState, Gap, KERNEL_FIELDS};
+use vedette_abi::{Call, CallSpec, CpuState, Gap, KERNEL_FIELDS};
 
 use super::{
     Counters, FilterTables, Plan,
@@ -104,6 +104,15 @@ struct CpuPod(CpuState);
 #[allow(unsafe_code, reason = "aya asks for this promise about plain bytes")]
 unsafe impl aya::Pod for CpuPod {}
 
+/// A `CallSpec` as aya wants it.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct SpecPod(CallSpec);
+
+// SAFETY: as above.
+#[allow(unsafe_code, reason = "aya asks for this promise about plain bytes")]
+unsafe impl aya::Pod for SpecPod {}
+
 impl Sensor {
     /// Loads the object and every program that the kernel takes. Nothing runs yet.
     ///
@@ -162,6 +171,10 @@ impl Sensor {
         let mut map = |name: &str| ebpf.take_map(name).ok_or(MapError::InvalidName { name: name.into() });
         let cpu = map("CPU")?.try_into()?;
         let handlers = map("HANDLERS")?.try_into()?;
+        let mut specs: Array<MapData, SpecPod> = map("SPECS")?.try_into()?;
+        for call in Call::ALL {
+            specs.set(u32::from(*call as u8), SpecPod(call.spec()), 0)?;
+        }
 
         let mut programs = Vec::new();
         for (program, args) in PROGRAMS.iter().zip(arguments) {
@@ -199,7 +212,11 @@ impl Sensor {
                 .and_then(|p| <&BtfTracePoint>::try_from(p).ok())
                 .and_then(|p| p.fd().ok());
             match fd {
-                Some(fd) => self.handlers.set(kind as u32, fd, 0)?,
+                Some(fd) => {
+                    for call in Call::ALL.iter().filter(|call| call.kind() == kind) {
+                        self.handlers.set(u32::from(*call as u8), fd, 0)?;
+                    }
+                }
                 None => status.state = ProgramState::Unavailable("its descriptor is gone".into()),
             }
         }

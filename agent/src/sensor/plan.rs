@@ -25,7 +25,8 @@ impl Default for Plan {
 impl Plan {
     /// Asks for an event type by the name that policies use, in the given scopes.
     pub fn want(&mut self, event_type: &str, scopes: u64) {
-        match Call::ALL.iter().find(|call| call.name() == event_type) {
+        let mut calls = Call::ALL.iter().filter(|c| c.name() == event_type && c.kind() != Kind::ExecFailed);
+        match calls.next() {
             Some(call) => {
                 self.calls.insert(*call);
                 self.wanted[call.kind() as usize] |= scopes;
@@ -34,6 +35,12 @@ impl Plan {
                 self.unseen.insert(event_type.to_owned());
             }
         }
+    }
+
+    /// Asks for programs that could not be started, in the given scopes.
+    pub fn want_failed_execs(&mut self, scopes: u64) {
+        self.calls.extend(Call::ALL.iter().filter(|c| c.kind() == Kind::ExecFailed));
+        self.wanted[Kind::ExecFailed as usize] |= scopes;
     }
 
     /// Asks for opens that fail.
@@ -68,9 +75,9 @@ impl Plan {
         self.calls.iter().any(|call| !call.rows().is_empty())
     }
 
-    /// Whether events of this kind are wanted anywhere.
+    /// Whether records of this kind are wanted anywhere.
     pub fn wants(&self, kind: Kind) -> bool {
-        self.wanted[kind as usize] != 0
+        self.wanted[kind as usize] != 0 || (kind.is_state() && self.needs_syscalls())
     }
 
     /// The filter as the kernel reads it. State is never filtered.
@@ -85,7 +92,9 @@ impl Plan {
     /// The dispatch table: row → entry (native call in the low byte, compat call in the high byte).
     pub fn dispatch(&self) -> Vec<(u32, u16)> {
         let mut rows = std::collections::BTreeMap::new();
-        for call in &self.calls {
+        // What changes a process costs next to nothing once the hook is there, and keeps what rules ask of it true.
+        let state = Call::ALL.iter().filter(|c| c.kind() == Kind::ProcessChange && self.needs_syscalls());
+        for call in self.calls.iter().chain(state) {
             for row in call.rows() {
                 let (row, shift) = if *row >= vedette_abi::COMPAT_BASE {
                     (row - vedette_abi::COMPAT_BASE, 8)
@@ -115,7 +124,8 @@ mod tests {
         assert_eq!(rows.get(&5), Some(&(u16::from(Call::Open as u8) << 8)));
         assert_eq!(rows.get(&2), Some(&u16::from(Call::Open as u8)));
         assert_eq!(rows.get(&257), Some(&u16::from(Call::Openat as u8)));
-        assert_eq!(rows.len(), 8, "exec comes by its own tracepoint: {rows:?}");
+        assert_eq!(rows.get(&59), None, "exec comes by its own tracepoint");
+        assert_eq!(rows.get(&105), Some(&u16::from(Call::Setuid as u8)), "state comes along");
     }
 
     #[test]
@@ -132,7 +142,7 @@ mod tests {
     #[test]
     fn what_no_program_reports_is_named() {
         let mut plan = Plan::default();
-        plan.want("ptrace", EVERY_SCOPE);
-        assert!(plan.unseen.contains("ptrace") && !plan.needs_syscalls());
+        plan.want("futex", EVERY_SCOPE);
+        assert!(plan.unseen.contains("futex") && !plan.needs_syscalls());
     }
 }

@@ -23,7 +23,13 @@ fn alert(number: u64) -> Arc<Alert> {
     let id = state.processes.insert(Process::unknown(ProcessKey { tgid: 1, start: 1 }));
     let mut header = Header::new_zeroed();
     (header.seq, header.time, header.tgid) = (number, number, 1);
-    let body = Body::FileOpen { facts: FileOpen::new_zeroed(), path: b"/etc/shadow", raw: b"x", cwd: b"" };
+    let body = Body::FileOpen {
+        facts: FileOpen::new_zeroed(),
+        path: b"/etc/shadow",
+        raw: b"x",
+        cwd: b"",
+        alias: b"",
+    };
     let record = Record { header, kind: Kind::FileOpen, call: None, body };
     let view = View {
         record: &record,

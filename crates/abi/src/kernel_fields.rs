@@ -86,6 +86,8 @@ macro_rules! kernel_fields {
             CRED_USER_NS: "cred", ["user_ns"], 8, required;
             FS_PWD_DENTRY: "fs_struct", ["pwd.dentry"], 8, required;
             FS_PWD_MNT: "fs_struct", ["pwd.mnt"], 8, required;
+            FS_ROOT_DENTRY: "fs_struct", ["root.dentry"], 8, required;
+            FS_ROOT_MNT: "fs_struct", ["root.mnt"], 8, required;
             FILES_FDT: "files_struct", ["fdt"], 8, required;
             FDTABLE_MAX_FDS: "fdtable", ["max_fds"], 4, required;
             FDTABLE_FD: "fdtable", ["fd"], 8, required;

@@ -19,10 +19,35 @@ wire_enum! {
         CgroupMkdir = 5 => "cgroup_mkdir",
         /// A control group directory was removed.
         CgroupRmdir = 6 => "cgroup_rmdir",
+        /// A process changed what it is: its ids, capabilities, name, session, namespaces, directories. An event, too,
+        /// for policies that ask for the call.
+        ProcessChange = 7 => "process_change",
         /// A file was opened, or the attempt failed.
         FileOpen = 16 => "file_open",
         /// A socket was connected, or the attempt failed.
         NetConnect = 17 => "net_connect",
+        /// A socket was made, bound, listened on, accepted from or set up.
+        NetSocket = 18 => "net_socket",
+        /// Data was sent through a socket.
+        NetSend = 19 => "net_send",
+        /// Data was received from a socket.
+        NetReceive = 20 => "net_receive",
+        /// A descriptor was duplicated.
+        FdDup = 21 => "fd_dup",
+        /// A file or directory was renamed, linked, removed, made, or had its attributes changed.
+        FileChange = 22 => "file_change",
+        /// Mounts were changed.
+        FileMount = 23 => "file_mount",
+        /// A process acted on a process: traced, read, written, signalled, restricted.
+        ProcessControl = 24 => "process_control",
+        /// The kernel was changed: modules, programs, keys, clocks, names.
+        KernelControl = 25 => "kernel_control",
+        /// Executable or anonymous memory was made.
+        Memory = 26 => "memory",
+        /// io_uring itself; what is done through it is reported as what it does.
+        IoUring = 27 => "io_uring",
+        /// A program could not be started.
+        ExecFailed = 28 => "exec_failed",
     }
 }
 
@@ -41,8 +66,15 @@ impl Kind {
     /// The ring that carries this kind.
     pub const fn ring(self) -> Ring {
         match self {
-            Self::FileOpen | Self::NetConnect => Ring::Events,
-            _ => Ring::State,
+            Self::Gap
+            | Self::ProcessFork
+            | Self::ProcessExec
+            | Self::ProcessExit
+            | Self::ProcessSnapshot
+            | Self::CgroupMkdir
+            | Self::CgroupRmdir
+            | Self::ProcessChange => Ring::State,
+            _ => Ring::Events,
         }
     }
 

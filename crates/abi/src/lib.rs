@@ -6,6 +6,7 @@
 #![no_std]
 
 mod call;
+mod call_spec;
 mod counters;
 mod filter;
 mod kernel_fields;
@@ -13,6 +14,7 @@ mod kind;
 mod record;
 
 pub use call::*;
+pub use call_spec::*;
 pub use counters::*;
 pub use filter::*;
 pub use kernel_fields::*;
@@ -20,7 +22,7 @@ pub use kind::*;
 pub use record::*;
 
 /// Version of the record layout; a record of another version is refused by the decoder.
-pub const ABI_VERSION: u8 = 1;
+pub const ABI_VERSION: u8 = 2;
 
 /// Derives the zero-copy traits in user space only.
 macro_rules! record_struct {

@@ -40,8 +40,8 @@ record_struct! {
         pub cpu: u16,
         /// [`header_flags`].
         pub flags: u16,
-        /// Zero.
-        pub pad: u32,
+        /// With [`header_flags::IO_URING`]: the `IORING_OP_*` number.
+        pub io_uring_op: u32,
     }
 
     /// What the kernel holds about a process, the same in every record that carries it.
@@ -220,7 +220,7 @@ record_struct! {
         pub pad: u16,
     }
 
-    /// Body of [`crate::Kind::FileOpen`]. Strings: path, path as passed.
+    /// Body of [`crate::Kind::FileOpen`]. Strings: path, path as passed, working directory, alias.
     pub struct FileOpen: 112 {
         /// The descriptor, or a negative error number.
         pub ret: i64,
@@ -242,40 +242,80 @@ record_struct! {
         pub resolve: u32,
         /// Bytes of the working directory, carried only when the open failed, so that its path can be made absolute.
         pub cwd_len: u16,
+        /// Bytes of the name that the file has without the bind mount it was opened through.
+        pub alias_len: u16,
         /// Zero.
-        pub pad: [u16; 3],
+        pub pad: [u16; 2],
     }
 
-    /// Body of [`crate::Kind::NetConnect`]. String: path of a Unix socket (a leading zero byte: abstract).
-    pub struct NetConnect: 72 {
-        /// 0, or a negative error number.
-        pub ret: i64,
+    /// What the kernel holds about a socket; all zero where there is none.
+    pub struct SocketFacts: 56 {
         /// Local address; IPv4 in the first four bytes.
         pub local: [u8; 16],
-        /// Remote address; IPv4 in the first four bytes.
+        /// Remote address; IPv4 in the first four bytes. Of a call that names one, the one it names.
         pub remote: [u8; 16],
+        /// Inode number of the socket.
+        pub ino: u64,
         /// Local port, host byte order.
         pub local_port: u16,
         /// Remote port, host byte order.
         pub remote_port: u16,
-        /// `AF_*` of the address connected to.
+        /// `AF_*` of the addresses above.
         pub family: u16,
+        /// `AF_*` of the socket itself.
+        pub sock_family: u16,
         /// `SOCK_*`.
         pub sock_type: u16,
         /// `IPPROTO_*`.
         pub protocol: u16,
-        /// Bytes of the Unix socket path.
-        pub path_len: u16,
         /// `TCP_*` state after the call.
         pub state: u16,
-        /// Zero.
-        pub pad: u16,
-        /// The descriptor.
+        /// [`socket_flags`].
+        pub flags: u16,
+    }
+
+    /// Body of [`crate::Kind::NetConnect`], [`crate::Kind::NetSocket`], [`crate::Kind::NetSend`] and
+    /// [`crate::Kind::NetReceive`]. Strings: path of a Unix socket (a leading zero byte: abstract), data.
+    pub struct NetCall: 128 {
+        /// What the call returned.
+        pub ret: i64,
+        /// Its arguments.
+        pub args: [u64; 6],
+        /// The socket.
+        pub socket: SocketFacts,
+        /// The descriptor of `socket`.
         pub fd: i32,
-        /// `AF_*` of the socket itself.
-        pub sock_family: u32,
-        /// Inode number of the socket.
-        pub ino: u64,
+        /// Bytes of the Unix socket path.
+        pub path_len: u16,
+        /// Bytes of the data that was sent or received, as far as it is carried.
+        pub data_len: u16,
+        /// Zero.
+        pub pad: [u32; 2],
+    }
+
+    /// Body of every other system call. Strings: those of `lens`.
+    pub struct Syscall: 264 {
+        /// What the call returned.
+        pub ret: i64,
+        /// Its arguments.
+        pub args: [u64; 6],
+        /// What its pointers lead to, as [`crate::CallSpec`] says, as little-endian words: `mem` from the first,
+        /// `mem2` from the fifth.
+        pub values: [u64; 8],
+        /// The file behind the descriptor that it is about; all zero where there is none.
+        pub inode: InodeFacts,
+        /// The socket behind that descriptor; all zero where it is none.
+        pub socket: SocketFacts,
+        /// Bytes of each string: see [`strings`].
+        pub lens: [u16; 8],
+    }
+
+    /// Body of [`crate::Kind::ProcessChange`]: the process after the call, and the call.
+    pub struct ProcessChange: 488 {
+        /// The process.
+        pub task: TaskFacts,
+        /// The call; all zero where the change has no call of its own. String 0 is the new working directory or root.
+        pub syscall: Syscall,
     }
 
     /// Body of [`crate::Kind::Gap`].
@@ -314,6 +354,10 @@ pub const KIND_MIXED: u32 = u32::MAX;
 pub mod header_flags {
     /// A 32-bit compatibility call.
     pub const COMPAT: u16 = 1;
+    /// Done by an io_uring operation, not by a call.
+    pub const IO_URING: u16 = 2;
+    /// A kernel thread took the operation from the queue (`IORING_SETUP_SQPOLL`).
+    pub const SQPOLL: u16 = 4;
 }
 
 /// Bits of [`TaskFacts::flags`].
@@ -338,4 +382,40 @@ pub mod path_flags {
     pub const PSEUDO: u32 = 8;
     /// Passed by the caller and could not be read.
     pub const UNREADABLE: u32 = 16;
+    /// In the upper layer of an overlay.
+    pub const UPPER_LAYER: u32 = 32;
+    /// In the lower layer of an overlay.
+    pub const LOWER_LAYER: u32 = 64;
+    /// The process has a root of its own (`chroot`): the path as passed means something else than it says.
+    pub const CHROOTED: u32 = 128;
+}
+
+/// Bits of [`SocketFacts::flags`].
+pub mod socket_flags {
+    /// The socket had a remote end before the call.
+    pub const CONNECTED: u16 = 1;
+    /// The remote end is another than that of the last call on this socket.
+    pub const NAME_CHANGED: u16 = 2;
+    /// The local end accepted the connection or listens.
+    pub const SERVER: u16 = 4;
+}
+
+/// Places in [`Syscall::lens`], and the order of the strings behind the body.
+pub mod strings {
+    /// Path of the file behind the descriptor, as the kernel resolved it.
+    pub const PATH: usize = 0;
+    /// First path as passed.
+    pub const RAW: usize = 1;
+    /// Second path, or another name, as passed.
+    pub const RAW2: usize = 2;
+    /// Directory that the first path is relative to; empty where it is absolute.
+    pub const BASE: usize = 3;
+    /// Directory that the second path is relative to.
+    pub const BASE2: usize = 4;
+    /// Another string or buffer, by call.
+    pub const DATA: usize = 5;
+    /// First path, resolved by user space, symbolic links included; empty in the ring.
+    pub const TARGET: usize = 6;
+    /// Second path, likewise.
+    pub const TARGET2: usize = 7;
 }

@@ -1,8 +1,8 @@
 //! From the bytes of a ring to a record that borrows them.
 
 use vedette_abi::{
-    ABI_VERSION, Call, CgroupDir, FileOpen, Gap, Header, Kind, NetConnect, ProcessExec, ProcessExit,
-    ProcessFork,
+    ABI_VERSION, Call, CgroupDir, FileOpen, Gap, Header, Kind, NetCall, ProcessChange, ProcessExec,
+    ProcessExit, ProcessFork, Syscall, TaskFacts, strings,
 };
 use zerocopy::FromBytes;
 
@@ -45,9 +45,34 @@ pub enum Body<'a> {
     /// A control group was removed.
     CgroupRmdir { facts: CgroupDir, path: &'a [u8] },
     /// A file was opened.
-    FileOpen { facts: FileOpen, path: &'a [u8], raw: &'a [u8], cwd: &'a [u8] },
-    /// A socket was connected.
-    NetConnect { facts: NetConnect, path: &'a [u8] },
+    FileOpen { facts: FileOpen, path: &'a [u8], raw: &'a [u8], cwd: &'a [u8], alias: &'a [u8] },
+    /// Something was done with a socket.
+    NetCall { facts: NetCall, path: &'a [u8], data: &'a [u8] },
+    /// A process changed what it is. `syscall` is all zero where no call of its own did that.
+    ProcessChange { task: TaskFacts, syscall: Syscall, strings: Strings<'a> },
+    /// Any other system call.
+    Syscall { facts: Syscall, strings: Strings<'a> },
+}
+
+/// The strings of a [`Syscall`]; see [`strings`] for what each is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Strings<'a> {
+    /// Path of the file behind the descriptor, as the kernel resolved it.
+    pub path: &'a [u8],
+    /// First path as passed.
+    pub raw: &'a [u8],
+    /// Second path, or another name, as passed.
+    pub raw2: &'a [u8],
+    /// Directory that the first path is relative to; empty where it is absolute.
+    pub base: &'a [u8],
+    /// Directory that the second path is relative to.
+    pub base2: &'a [u8],
+    /// Another string or buffer, by call.
+    pub data: &'a [u8],
+    /// First path, resolved by user space.
+    pub target: &'a [u8],
+    /// Second path, likewise.
+    pub target2: &'a [u8],
 }
 
 /// Why bytes are not a record.
@@ -111,6 +136,19 @@ impl<'a> Reader<'a> {
         self.rest = rest;
         Ok(bytes)
     }
+
+    fn strings(&mut self, of: &Syscall) -> Result<Strings<'a>, DecodeError> {
+        Ok(Strings {
+            path: self.bytes(of.lens[strings::PATH], "the path")?,
+            raw: self.bytes(of.lens[strings::RAW], "the first path as passed")?,
+            raw2: self.bytes(of.lens[strings::RAW2], "the second path as passed")?,
+            base: self.bytes(of.lens[strings::BASE], "the first path's directory")?,
+            base2: self.bytes(of.lens[strings::BASE2], "the second path's directory")?,
+            data: self.bytes(of.lens[strings::DATA], "the data")?,
+            target: self.bytes(of.lens[strings::TARGET], "the first path as resolved")?,
+            target2: self.bytes(of.lens[strings::TARGET2], "the second path as resolved")?,
+        })
+    }
 }
 
 /// Decodes one record.
@@ -158,12 +196,33 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
                 path: r.bytes(facts.path_len, "the path")?,
                 raw: r.bytes(facts.raw_len, "the path as passed")?,
                 cwd: r.bytes(facts.cwd_len, "the working directory")?,
+                alias: r.bytes(facts.alias_len, "the alias")?,
                 facts,
             }
         }
-        Kind::NetConnect => {
-            let facts: NetConnect = r.fixed("the connect")?;
-            Body::NetConnect { path: r.bytes(facts.path_len, "the socket path")?, facts }
+        Kind::NetConnect | Kind::NetSocket | Kind::NetSend | Kind::NetReceive => {
+            let facts: NetCall = r.fixed("the socket call")?;
+            Body::NetCall {
+                path: r.bytes(facts.path_len, "the socket path")?,
+                data: r.bytes(facts.data_len, "the data")?,
+                facts,
+            }
+        }
+        Kind::ProcessChange => {
+            let facts: ProcessChange = r.fixed("the change")?;
+            let strings = r.strings(&facts.syscall)?;
+            Body::ProcessChange { task: facts.task, syscall: facts.syscall, strings }
+        }
+        Kind::FdDup
+        | Kind::FileChange
+        | Kind::FileMount
+        | Kind::ProcessControl
+        | Kind::KernelControl
+        | Kind::Memory
+        | Kind::IoUring
+        | Kind::ExecFailed => {
+            let facts: Syscall = r.fixed("the system call")?;
+            Body::Syscall { strings: r.strings(&facts)?, facts }
         }
     };
     // A ring pads to eight bytes; more than that is a record that does not know its own size.

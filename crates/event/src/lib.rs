@@ -19,7 +19,7 @@ mod view;
 
 pub use cgroup::{Cgroup, Cgroups, Container, ContainerRef, container_of_path};
 pub use clock::Clock;
-pub use decode::{Body, DecodeError, Record, decode};
+pub use decode::{Body, DecodeError, Record, Strings, decode};
 pub use errno::errno_name;
 pub use process::{Exec, Origin, Process, ProcessId, ProcessKey, ProcessTable};
 pub use state::{Applied, State, StateLimits, StateStats};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vedette_abi::{Kind, ProcessExec, TaskFacts};
+use vedette_abi::{Call, Kind, ProcessExec, TaskFacts};
 
 use crate::{
     Body, Cgroups, Exec, Origin, Process, ProcessId, ProcessKey, ProcessTable, Record, process::ExeFacts,
@@ -138,7 +138,10 @@ impl State {
                 }
                 nobody
             }
-            Body::FileOpen { .. } | Body::NetConnect { .. } => self.actor(record),
+            Body::ProcessChange { task, syscall, strings } => {
+                self.change(record, task, syscall.ret, strings.path)
+            }
+            Body::FileOpen { .. } | Body::NetCall { .. } | Body::Syscall { .. } => self.actor(record),
         }
     }
 
@@ -160,6 +163,26 @@ impl State {
                 self.known(id)
             }
         }
+    }
+
+    /// A process changed what it is.
+    fn change(&mut self, record: &Record<'_>, task: &TaskFacts, ret: i64, directory: &[u8]) -> Applied {
+        let applied = self.actor(record);
+        let Some(process) = applied.process.and_then(|id| self.processes.get_mut(id)) else { return applied };
+        if process.origin == Origin::Header {
+            return applied;
+        }
+        let comm = process.task.comm;
+        process.task = *task;
+        if record.header.tid != record.header.tgid {
+            // The name of another thread is not that of the process.
+            process.task.comm = comm;
+        }
+        let moves = matches!(record.call, Some(Call::Chdir | Call::Fchdir));
+        if moves && ret >= 0 && !directory.is_empty() {
+            process.cwd = directory.into();
+        }
+        applied
     }
 
     fn parent_of(&self, task: &TaskFacts) -> Option<ProcessId> {

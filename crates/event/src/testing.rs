@@ -12,8 +12,8 @@
 use std::net::SocketAddr;
 
 use vedette_abi::{
-    ABI_VERSION, Call, CgroupDir, FileOpen, Gap, Header, InodeFacts, Kind, NetConnect, ProcessExec,
-    ProcessExit, ProcessFork, Ring, TaskFacts,
+    ABI_VERSION, Call, CgroupDir, FileOpen, Gap, Header, InodeFacts, Kind, NetCall, ProcessChange,
+    ProcessExec, ProcessExit, ProcessFork, Ring, Syscall, TaskFacts,
 };
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
 
@@ -46,9 +46,24 @@ bodies! {
     ProcessExec { 0: exe_len, 1: filename_len, 2: cwd_len, 3: argv_len, 4: env_len } task;
     ProcessExit {};
     CgroupDir { 0: path_len };
-    FileOpen { 0: path_len, 1: raw_len, 2: cwd_len };
-    NetConnect { 0: path_len };
+    FileOpen { 0: path_len, 1: raw_len, 2: cwd_len, 3: alias_len };
+    NetCall { 0: path_len, 1: data_len };
     Gap {};
+}
+
+impl Body for Syscall {
+    fn set_lengths(&mut self, lengths: &[u16]) {
+        self.lens.copy_from_slice(lengths);
+    }
+}
+
+impl Body for ProcessChange {
+    fn set_lengths(&mut self, lengths: &[u16]) {
+        self.syscall.lens.copy_from_slice(lengths);
+    }
+    fn task(&mut self) -> Option<&mut TaskFacts> {
+        Some(&mut self.task)
+    }
 }
 
 /// A record in the making. What is not set is zero, or the plain case: a successful call of uid 0 on CPU 0.
@@ -256,7 +271,7 @@ impl RecordBuilder<CgroupDir> {
 impl RecordBuilder<FileOpen> {
     /// `process` opened `raw`, which led to `path`, by `openat`, for reading, as descriptor 3.
     pub fn file_open(process: ProcessKey, path: &str, raw: &str) -> Self {
-        let strings = [path.as_bytes(), raw.as_bytes(), b""];
+        let strings = [path.as_bytes(), raw.as_bytes(), b"", b""];
         Self::new(Kind::FileOpen, Some(Call::Openat), process, &strings).ret(3).with(|open| {
             open.dirfd = -100;
             open.inode = regular_file();
@@ -291,29 +306,31 @@ const SOCK_STREAM: u16 = 1;
 /// `IPPROTO_TCP`.
 const TCP: u16 = 6;
 
-impl RecordBuilder<NetConnect> {
+impl RecordBuilder<NetCall> {
     /// `process` connected a TCP socket to `remote`.
     pub fn net_connect(process: ProcessKey, remote: SocketAddr) -> Self {
-        Self::new(Kind::NetConnect, Some(Call::Connect), process, &[b""]).with(|connect| {
-            (connect.family, connect.sock_type, connect.protocol) = (AF.1, SOCK_STREAM, TCP);
+        Self::new(Kind::NetConnect, Some(Call::Connect), process, &[b"", b""]).with(|connect| {
+            let socket = &mut connect.socket;
+            (socket.family, socket.sock_type, socket.protocol) = (AF.1, SOCK_STREAM, TCP);
             match remote {
-                SocketAddr::V4(v4) => connect.remote[..4].copy_from_slice(&v4.ip().octets()),
+                SocketAddr::V4(v4) => socket.remote[..4].copy_from_slice(&v4.ip().octets()),
                 SocketAddr::V6(v6) => {
-                    connect.family = AF.2;
-                    connect.remote = v6.ip().octets();
+                    socket.family = AF.2;
+                    socket.remote = v6.ip().octets();
                 }
             }
-            connect.sock_family = u32::from(connect.family);
-            connect.remote_port = remote.port();
+            socket.sock_family = socket.family;
+            socket.remote_port = remote.port();
             connect.fd = 3;
         })
     }
 
     /// `process` connected to a Unix socket; a leading zero byte stands for an abstract one.
     pub fn unix_connect(process: ProcessKey, path: &str) -> Self {
-        Self::new(Kind::NetConnect, Some(Call::Connect), process, &[path.as_bytes()]).with(|connect| {
-            (connect.family, connect.sock_type) = (AF.0, SOCK_STREAM);
-            connect.sock_family = u32::from(connect.family);
+        Self::new(Kind::NetConnect, Some(Call::Connect), process, &[path.as_bytes(), b""]).with(|connect| {
+            let socket = &mut connect.socket;
+            (socket.family, socket.sock_type) = (AF.0, SOCK_STREAM);
+            socket.sock_family = socket.family;
             connect.fd = 3;
         })
     }
@@ -321,6 +338,43 @@ impl RecordBuilder<NetConnect> {
     /// 0 or the error.
     pub fn ret(self, ret: i64) -> Self {
         self.with(|connect| connect.ret = ret)
+    }
+}
+
+impl RecordBuilder<Syscall> {
+    /// `process` made a call that has no body of its own.
+    pub fn syscall(process: ProcessKey, call: Call) -> Self {
+        Self::new(call.kind(), Some(call), process, &[b"".as_slice(); 8])
+    }
+
+    /// Its arguments; those not given are zero.
+    pub fn args(self, args: &[u64]) -> Self {
+        self.with(|call| call.args[..args.len()].copy_from_slice(args))
+    }
+
+    /// What it returned.
+    pub fn ret(self, ret: i64) -> Self {
+        self.with(|call| call.ret = ret)
+    }
+
+    /// A string, by its place in [`vedette_abi::strings`].
+    pub fn string(mut self, place: usize, text: &str) -> Self {
+        self.strings[place] = text.as_bytes().to_vec();
+        self
+    }
+}
+
+impl RecordBuilder<ProcessChange> {
+    /// `process` changed itself by a call, or, without one, by other means.
+    pub fn process_change(process: ProcessKey, call: Option<Call>) -> Self {
+        Self::new(Kind::ProcessChange, call, process, &[b"".as_slice(); 8])
+            .facts(|task| (task.tgid, task.start) = (process.tgid, process.start))
+    }
+
+    /// A string of the call, by its place in [`vedette_abi::strings`].
+    pub fn string(mut self, place: usize, text: &str) -> Self {
+        self.strings[place] = text.as_bytes().to_vec();
+        self
     }
 }
 

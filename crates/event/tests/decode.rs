@@ -66,11 +66,11 @@ fn strings_come_out_as_they_went_in() {
     assert_eq!((facts.argc, facts.argv_total, facts.envc), (3, 8, 1));
 
     let bytes = RecordBuilder::file_open(CAT, "/gone", "x").ret(-2).cwd("/tmp").build();
-    let Body::FileOpen { facts, path, raw, cwd } = decode(&bytes).unwrap().body else { panic!() };
+    let Body::FileOpen { facts, path, raw, cwd, .. } = decode(&bytes).unwrap().body else { panic!() };
     assert_eq!((facts.ret, path, raw, cwd), (-2, &b""[..], &b"x"[..], &b"/tmp"[..]));
 
     let bytes = RecordBuilder::unix_connect(CAT, "\0abstract").build();
-    let Body::NetConnect { path, .. } = decode(&bytes).unwrap().body else { panic!() };
+    let Body::NetCall { path, .. } = decode(&bytes).unwrap().body else { panic!() };
     assert_eq!(path, b"\0abstract");
 }
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use vedette_event::abi::Call;
+
 /// What an event type is about; `evt.category` prints it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EventCategory {
@@ -47,7 +49,7 @@ macro_rules! event_types {
             pub const ALL: &'static [EventType] = &[$(EventType::$variant),*];
 
             /// The name that `evt.type` compares with.
-            pub fn name(self) -> &'static str {
+            pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
 
@@ -99,7 +101,12 @@ event_types! {
     Lsetxattr "lsetxattr" File,
     Fsetxattr "fsetxattr" File,
     Removexattr "removexattr" File,
+    Lremovexattr "lremovexattr" File,
+    Fremovexattr "fremovexattr" File,
     Utimensat "utimensat" File,
+    Utime "utime" File,
+    Utimes "utimes" File,
+    Futimesat "futimesat" File,
     Access "access" File,
     Stat "stat" File,
     Statx "statx" File,
@@ -113,6 +120,10 @@ event_types! {
     MoveMount "move_mount" File,
     OpenTree "open_tree" File,
     FsMount "fsmount" File,
+    Fsopen "fsopen" File,
+    Fsconfig "fsconfig" File,
+    Fspick "fspick" File,
+    MountSetattr "mount_setattr" File,
     PivotRoot "pivot_root" File,
     Inotify "inotify_add_watch" File,
     Fanotify "fanotify_mark" File,
@@ -183,6 +194,7 @@ event_types! {
     Setresuid "setresuid" Process,
     Setresgid "setresgid" Process,
     Setfsuid "setfsuid" Process,
+    Setfsgid "setfsgid" Process,
     Setgroups "setgroups" Process,
     Capset "capset" Process,
     Seccomp "seccomp" Process,
@@ -203,12 +215,14 @@ event_types! {
     IoUringRegister "io_uring_register" System,
     Mmap "mmap" System,
     Mprotect "mprotect" System,
+    PkeyMprotect "pkey_mprotect" System,
     Munmap "munmap" System,
     Brk "brk" System,
     Mlock "mlock" System,
     Futex "futex" System,
     Reboot "reboot" System,
     Sethostname "sethostname" System,
+    Setdomainname "setdomainname" System,
     Settimeofday "settimeofday" System,
     ClockSettime "clock_settime" System,
     Quotactl "quotactl" System,
@@ -236,19 +250,21 @@ impl EventType {
     /// Whether a program of the sensor reports events of this type. What is not reported yet loads, is checked, and
     /// never matches on a live host.
     pub fn is_reported(self) -> bool {
-        use EventType as E;
-        matches!(
-            self,
-            E::Open
-                | E::Creat
-                | E::Openat
-                | E::Openat2
-                | E::Connect
-                | E::Execve
-                | E::Execveat
-                | E::Clone
-                | E::Procexit
-        )
+        let mut calls = Call::ALL.iter();
+        calls.any(|call| Self::of_call(*call) == Some(self))
+    }
+
+    /// The event type of a call.
+    pub const fn of_call(call: Call) -> Option<Self> {
+        let wanted = call.name().as_bytes();
+        let mut i = 0;
+        while i < Self::COUNT {
+            if same(Self::ALL[i].name().as_bytes(), wanted) {
+                return Some(Self::ALL[i]);
+            }
+            i += 1;
+        }
+        None
     }
 
     /// The number, below [`EventType::COUNT`].
@@ -261,6 +277,21 @@ impl EventType {
     pub fn from_index(index: usize) -> Option<Self> {
         Self::ALL.get(index).copied()
     }
+}
+
+/// Whether two texts are the same, at compile time.
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut i = 0;
+    while i < a.len() {
+        if a[i] != b[i] {
+            return false;
+        }
+        i += 1;
+    }
+    true
 }
 
 impl fmt::Display for EventType {
@@ -277,13 +308,13 @@ impl serde::Serialize for EventType {
 
 /// A set of event types, as bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct EventTypes([u64; 3]);
+pub struct EventTypes([u64; 4]);
 
-const _: () = assert!(EventType::COUNT <= 192, "EventTypes has one bit for each event type");
+const _: () = assert!(EventType::COUNT <= 256, "EventTypes has one bit for each event type");
 
 impl EventTypes {
     /// No event type.
-    pub const NONE: Self = Self([0; 3]);
+    pub const NONE: Self = Self([0; 4]);
 
     /// Every event type.
     pub fn all() -> Self {
@@ -318,7 +349,7 @@ impl EventTypes {
 
     /// Whether the set is empty.
     pub fn is_empty(&self) -> bool {
-        self.0 == [0; 3]
+        self.0 == [0; 4]
     }
 
     /// How many.

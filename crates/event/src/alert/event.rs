@@ -3,10 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
-use vedette_abi::{FileOpen, InodeFacts, NetConnect, path_flags};
+use vedette_abi::{FileOpen, InodeFacts, SocketFacts, Syscall, path_flags};
 
 use super::{is_false, lossy};
-use crate::{Body, View};
+use crate::{Body, Strings, View};
 
 /// An event. What its kind does not have is left out.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,8 +99,14 @@ impl EventInfo {
             ..Self::default()
         };
         match &record.body {
-            Body::FileOpen { facts, path, raw, cwd } => info.file_open(facts, path, raw, cwd),
-            Body::NetConnect { facts, path } => info.net_connect(facts, path),
+            Body::FileOpen { facts, path, raw, cwd, .. } => info.file_open(facts, path, raw, cwd),
+            Body::NetCall { facts, path, .. } => {
+                info.set_result(facts.ret);
+                info.socket(&facts.socket, path);
+            }
+            Body::Syscall { facts, strings } | Body::ProcessChange { syscall: facts, strings, .. } => {
+                info.syscall(facts, strings);
+            }
             Body::ProcessExec { facts, exe, filename, .. } => {
                 info.path = lossy(exe);
                 info.raw_path = lossy(filename);
@@ -138,8 +144,24 @@ impl EventInfo {
         self.file = (facts.ret >= 0).then(|| FileInfo::from(&facts.inode));
     }
 
-    fn net_connect(&mut self, facts: &NetConnect, path: &[u8]) {
+    fn syscall(&mut self, facts: &Syscall, strings: &Strings<'_>) {
         self.set_result(facts.ret);
+        self.path = match (strings.target, strings.raw) {
+            ([], []) if strings.path.is_empty() => lossy(strings.base),
+            ([], []) => lossy(strings.path),
+            ([], raw) if strings.base.is_empty() => lossy(raw),
+            ([], raw) => lossy(&[strings.base, raw].join(&b'/')),
+            (target, _) => lossy(target),
+        };
+        self.raw_path = lossy(strings.raw);
+        self.path_truncated = facts.inode.path_flags & path_flags::CUT != 0;
+        self.file = (facts.inode.ino != 0).then(|| FileInfo::from(&facts.inode));
+        if facts.socket.sock_family != 0 {
+            self.socket(&facts.socket, b"");
+        }
+    }
+
+    fn socket(&mut self, facts: &SocketFacts, path: &[u8]) {
         self.family = Some(match facts.family {
             1 => "unix".to_owned(),
             2 => "inet".to_owned(),
@@ -149,6 +171,7 @@ impl EventInfo {
         match path {
             // An abstract socket, as `ss` and `/proc/net/unix` show it.
             [0, name @ ..] => self.path = format!("@{}", lossy(name)),
+            [] => {}
             path => self.path = lossy(path),
         }
         if let (2 | 10, protocol) = (facts.family, facts.protocol) {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vedette_abi::{Call, FileOpen, Header, InodeFacts, Kind, NetConnect, ProcessExec, TaskFacts};
+use vedette_abi::{Call, FileOpen, Header, InodeFacts, Kind, NetCall, ProcessExec, TaskFacts};
 use zerocopy::FromZeros;
 
 use super::*;
@@ -115,17 +115,24 @@ impl Sample {
     pub(super) fn open(&self, path: &[u8], raw: &[u8], finding: Finding) -> Alert {
         let mut facts = FileOpen::new_zeroed();
         (facts.ret, facts.flags, facts.inode) = (3, 0o100_000, inode(0o100_640));
-        let body = Body::FileOpen { facts, path, raw, cwd: b"" };
+        let body = Body::FileOpen { facts, path, raw, cwd: b"", alias: b"" };
         self.alert(Kind::FileOpen, Some(Call::Openat), body, finding)
     }
 
     pub(super) fn connect(&self, finding: Finding) -> Alert {
-        let mut facts = NetConnect::new_zeroed();
-        (facts.ret, facts.family, facts.protocol) = (-115, 2, 6);
-        facts.local[..4].copy_from_slice(&[10, 1, 0, 5]);
-        facts.remote[..4].copy_from_slice(&[169, 254, 169, 254]);
-        (facts.local_port, facts.remote_port) = (43210, 80);
-        self.alert(Kind::NetConnect, Some(Call::Connect), Body::NetConnect { facts, path: b"" }, finding)
+        let mut facts = NetCall::new_zeroed();
+        facts.ret = -115;
+        let socket = &mut facts.socket;
+        (socket.family, socket.protocol) = (2, 6);
+        socket.local[..4].copy_from_slice(&[10, 1, 0, 5]);
+        socket.remote[..4].copy_from_slice(&[169, 254, 169, 254]);
+        (socket.local_port, socket.remote_port) = (43210, 80);
+        self.alert(
+            Kind::NetConnect,
+            Some(Call::Connect),
+            Body::NetCall { facts, path: b"", data: b"" },
+            finding,
+        )
     }
 }
 

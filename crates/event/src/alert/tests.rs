@@ -1,6 +1,6 @@
 use insta::assert_snapshot;
 use proptest::prelude::*;
-use vedette_abi::{FileOpen, Kind, NetConnect, ProcessExec, ProcessExit};
+use vedette_abi::{FileOpen, Kind, NetCall, ProcessExec, ProcessExit};
 use zerocopy::FromZeros;
 
 use super::samples::*;
@@ -124,16 +124,17 @@ fn what_each_kind_of_event_tells() {
 
     let mut open = FileOpen::new_zeroed();
     open.ret = -2;
-    let failed = |path, raw, cwd| info(Kind::FileOpen, Body::FileOpen { facts: open, path, raw, cwd });
+    let failed =
+        |path, raw, cwd| info(Kind::FileOpen, Body::FileOpen { facts: open, path, raw, cwd, alias: b"" });
     let relative = failed(b"", b"x/y", b"/tmp");
     assert_eq!((relative.path.as_str(), relative.raw_path.as_str()), ("/tmp/x/y", "x/y"));
     assert_eq!((relative.result, relative.error.as_deref(), relative.file), (Some(-2), Some("ENOENT"), None));
     assert_eq!(failed(b"", b"/x", b"/tmp").path, "/x");
     assert_eq!(failed(b"", b"x", b"").path, "");
 
-    let mut connect = NetConnect::new_zeroed();
-    connect.family = 1;
-    let unix = |path| info(Kind::NetConnect, Body::NetConnect { facts: connect, path });
+    let mut connect = NetCall::new_zeroed();
+    connect.socket.family = 1;
+    let unix = |path| info(Kind::NetConnect, Body::NetCall { facts: connect, path, data: b"" });
     assert_eq!(unix(b"/run/docker.sock").path, "/run/docker.sock");
     let hidden = unix(b"\0hidden");
     assert_eq!((hidden.path.as_str(), hidden.family.as_deref()), ("@hidden", Some("unix")));

@@ -10,7 +10,10 @@ mod event;
 mod process;
 mod text;
 
-use vedette_event::{Body, Record, View, abi::Call};
+use vedette_event::{
+    Record, View,
+    abi::{self, Call},
+};
 
 use std::cell::OnceCell;
 use std::sync::Arc;
@@ -43,20 +46,20 @@ struct Names {
     group: OnceCell<Option<Arc<str>>>,
 }
 
+/// By the call's number: the event type of its name.
+static EVENT_TYPES: [Option<EventType>; abi::CALLS] = {
+    let mut types = [None; abi::CALLS];
+    let mut i = 0;
+    while i < Call::ALL.len() {
+        types[Call::ALL[i] as usize] = EventType::of_call(Call::ALL[i]);
+        i += 1;
+    }
+    types
+};
+
 /// The type of a record's event, or `None` for a record that is none (a gap, a control group).
 pub fn live_event_type(record: &Record<'_>) -> Option<EventType> {
-    Some(match (record.call, &record.body) {
-        (Some(Call::Open), _) => EventType::Open,
-        (Some(Call::Creat), _) => EventType::Creat,
-        (Some(Call::Openat), _) => EventType::Openat,
-        (Some(Call::Openat2), _) => EventType::Openat2,
-        (Some(Call::Connect), _) => EventType::Connect,
-        (Some(Call::Execveat), _) => EventType::Execveat,
-        (Some(Call::Execve), _) => EventType::Execve,
-        (Some(Call::Clone), Body::ProcessFork(_)) => EventType::Clone,
-        (Some(Call::Exit), _) => EventType::Procexit,
-        _ => return None,
-    })
+    EVENT_TYPES[record.call? as usize]
 }
 
 impl<'v> LiveFacts<'v> {

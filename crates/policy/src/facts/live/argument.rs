@@ -1,5 +1,7 @@
 //! `evt.arg.*` and `evt.rawarg.*`: the arguments of a call by name or position.
 
+mod table;
+
 use vedette_event::{Body, abi::FileOpen};
 
 use super::{LiveFacts, descriptor, event, process, text};
@@ -10,7 +12,7 @@ use crate::value::Value;
 fn names(facts: &LiveFacts<'_>) -> &'static [&'static str] {
     match &facts.view.record.body {
         Body::FileOpen { .. } => &["fd", "name", "flags", "mode", "dev", "ino"],
-        Body::NetConnect { .. } => &["res", "tuple", "fd", "addr"],
+        Body::NetCall { .. } => &["res", "tuple", "fd", "addr"],
         Body::ProcessExec { .. } => &[
             "res",
             "exe",
@@ -41,6 +43,24 @@ fn names(facts: &LiveFacts<'_>) -> &'static [&'static str] {
     }
 }
 
+/// The arguments of an event whose call has a table.
+fn table_of(facts: &LiveFacts<'_>) -> &'static [table::Argument] {
+    match (facts.view.record.call, &facts.view.record.body) {
+        (Some(call), Body::Syscall { .. } | Body::ProcessChange { .. }) => table::of_call(call),
+        _ => &[],
+    }
+}
+
+/// An argument of a call with a table.
+fn in_table(facts: &LiveFacts<'_>, arg: &FieldArg) -> Option<&'static table::Argument> {
+    let table = table_of(facts);
+    match arg {
+        FieldArg::Key(key) => table.iter().find(|a| a.name == &**key),
+        FieldArg::Index(i) => table.get(*i as usize),
+        FieldArg::None => None,
+    }
+}
+
 fn name<'n>(facts: &LiveFacts<'_>, arg: &'n FieldArg) -> Option<&'n str> {
     match arg {
         FieldArg::Key(key) => Some(key),
@@ -51,6 +71,9 @@ fn name<'n>(facts: &LiveFacts<'_>, arg: &'n FieldArg) -> Option<&'n str> {
 
 /// An argument as text.
 pub fn text<'a>(facts: &'a LiveFacts<'_>, arg: &FieldArg) -> Value<'a> {
+    if let Some(argument) = in_table(facts, arg) {
+        return table::text(facts, argument);
+    }
     let Some(name) = name(facts, arg) else { return Value::Absent };
     match &facts.view.record.body {
         Body::FileOpen { facts: open, raw, path, .. } => match name {
@@ -65,7 +88,7 @@ pub fn text<'a>(facts: &'a LiveFacts<'_>, arg: &FieldArg) -> Value<'a> {
             "fd" | "res" => Value::owned(format!("{}", open.ret)),
             _ => fallback(facts, arg),
         },
-        Body::NetConnect { facts: connect, .. } => match name {
+        Body::NetCall { facts: connect, .. } => match name {
             "tuple" => descriptor::name(facts),
             "addr" => descriptor::remote(facts),
             "res" => match event::result(facts) {
@@ -105,12 +128,15 @@ fn fallback<'a>(facts: &'a LiveFacts<'_>, arg: &FieldArg) -> Value<'a> {
 
 /// An argument as a number.
 pub fn number<'a>(facts: &'a LiveFacts<'_>, arg: &FieldArg) -> Value<'a> {
+    if let Some(argument) = in_table(facts, arg) {
+        return table::number(facts, argument);
+    }
     let Some(name) = name(facts, arg) else { return Value::Absent };
     let process = facts.view.process;
     let task = &process.task;
     match &facts.view.record.body {
         Body::FileOpen { facts: open, .. } => open_number(open, name),
-        Body::NetConnect { facts: connect, .. } => match name {
+        Body::NetCall { facts: connect, .. } => match name {
             "fd" => i64::from(connect.fd).into(),
             "res" => connect.ret.into(),
             _ => Value::Absent,
@@ -161,8 +187,8 @@ fn open_number<'a>(open: &FileOpen, name: &str) -> Value<'a> {
 /// All arguments as `name=value`, joined by blanks.
 pub fn all(facts: &LiveFacts<'_>) -> String {
     let mut parts = Vec::new();
-    for name in names(facts) {
-        let value = text(facts, &FieldArg::Key((*name).into()));
+    for name in names(facts).iter().copied().chain(table_of(facts).iter().map(|a| a.name)) {
+        let value = text(facts, &FieldArg::Key(name.into()));
         if let Some(bytes) = value.as_bytes() {
             parts.push(format!("{name}={}", String::from_utf8_lossy(bytes)));
         }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use vedette_event::{
     Body,
-    abi::{FileOpen, NetConnect, path_flags},
+    abi::{FileOpen, SocketFacts, path_flags},
 };
 
 use super::{LiveFacts, text::Assembled};
@@ -22,7 +22,7 @@ const EINPROGRESS: i64 = -115;
 
 /// The path that an open is about: as the kernel resolved it, or where it failed, as passed, made absolute.
 fn path<'a>(facts: &'a LiveFacts<'_>) -> Value<'a> {
-    let Body::FileOpen { facts: open, path, raw, cwd } = &facts.view.record.body else {
+    let Body::FileOpen { facts: open, path, raw, cwd, .. } = &facts.view.record.body else {
         return Value::Absent;
     };
     if !path.is_empty() {
@@ -115,21 +115,28 @@ struct End {
     port: u16,
 }
 
+/// A socket that an event is about.
 struct Connection<'a> {
-    connect: &'a NetConnect,
+    socket: &'a SocketFacts,
     path: &'a [u8],
+    fd: i64,
 }
 
 fn connection<'a>(facts: &'a LiveFacts<'_>) -> Option<Connection<'a>> {
     match &facts.view.record.body {
-        Body::NetConnect { facts: connect, path } => Some(Connection { connect, path }),
+        Body::NetCall { facts: call, path, .. } => {
+            Some(Connection { socket: &call.socket, path, fd: i64::from(call.fd) })
+        }
+        Body::Syscall { facts: call, .. } if call.socket.sock_family != 0 => {
+            Some(Connection { socket: &call.socket, path: b"", fd: call.ret })
+        }
         _ => None,
     }
 }
 
 impl Connection<'_> {
     fn end(&self, address: &[u8; 16], port: u16) -> Option<End> {
-        let ip = match self.connect.family {
+        let ip = match self.socket.family {
             AF_INET => IpAddr::V4(Ipv4Addr::new(address[0], address[1], address[2], address[3])),
             AF_INET6 => IpAddr::V6(Ipv6Addr::from(*address)),
             _ => return None,
@@ -138,15 +145,15 @@ impl Connection<'_> {
     }
 
     fn local(&self) -> Option<End> {
-        self.end(&self.connect.local, self.connect.local_port)
+        self.end(&self.socket.local, self.socket.local_port)
     }
 
     fn remote(&self) -> Option<End> {
-        self.end(&self.connect.remote, self.connect.remote_port)
+        self.end(&self.socket.remote, self.socket.remote_port)
     }
 
     fn fd_type(&self) -> Option<(&'static str, &'static str)> {
-        match self.connect.family {
+        match self.socket.family {
             AF_INET => Some(("ipv4", "4")),
             AF_INET6 => Some(("ipv6", "6")),
             AF_UNIX => Some(("unix", "u")),
@@ -155,12 +162,12 @@ impl Connection<'_> {
     }
 
     fn l4proto(&self) -> Option<&'static str> {
-        match (self.connect.protocol, self.connect.sock_type) {
+        match (self.socket.protocol, self.socket.sock_type) {
             (6, _) => Some("tcp"),
             (17, _) => Some("udp"),
             (1 | 58, _) => Some("icmp"),
             (_, SOCK_RAW) => Some("raw"),
-            (_, SOCK_STREAM | SOCK_DGRAM) if self.connect.family == AF_UNIX => Some("<NA>"),
+            (_, SOCK_STREAM | SOCK_DGRAM) if self.socket.family == AF_UNIX => Some("<NA>"),
             _ => None,
         }
         .filter(|p| *p != "<NA>")
@@ -187,7 +194,7 @@ pub fn name<'a>(facts: &'a LiveFacts<'_>) -> Value<'a> {
     let Some(connection) = connection(facts) else { return path(facts) };
     let ends = connection.local().zip(connection.remote());
     if ends.is_none() {
-        if connection.connect.family != AF_UNIX {
+        if connection.socket.family != AF_UNIX {
             return Value::Absent;
         }
         // A path is there already; an abstract name is written differently.
@@ -213,7 +220,7 @@ pub fn name<'a>(facts: &'a LiveFacts<'_>) -> Value<'a> {
 /// The address that was asked for.
 pub fn remote<'a>(facts: &'a LiveFacts<'_>) -> Value<'a> {
     match connection(facts) {
-        Some(c) if c.connect.family == AF_UNIX => Value::Bytes(c.unix_name().into()),
+        Some(c) if c.socket.family == AF_UNIX => Value::Bytes(c.unix_name().into()),
         Some(c) => c.remote().map_or(Value::Absent, |end| Value::owned(write_end(end))),
         None => Value::Absent,
     }
@@ -251,7 +258,7 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId) -> Option<Value<'a>> {
         F::FdNum => match (open, &connection) {
             // A failed open has no descriptor; rules ask for -1.
             (Some(open), _) => open.ret.max(-1).into(),
-            (_, Some(connection)) => connection.connect.fd.into(),
+            (_, Some(connection)) => connection.fd.into(),
             _ => Value::Absent,
         },
         F::FdType => fd_type().map(|t| t.0).into(),
@@ -273,16 +280,18 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId) -> Option<Value<'a>> {
         F::FdPort | F::FdSport | F::FdRport => end(true).map(|e| e.port).into(),
         F::FdCport | F::FdLport => end(false).map(|e| e.port).into(),
         F::FdL4proto => connection.and_then(|c| c.l4proto()).into(),
-        F::FdSockfamily => connection.map(|c| if c.connect.family == AF_UNIX { "unix" } else { "ip" }).into(),
+        F::FdSockfamily => connection.map(|c| if c.socket.family == AF_UNIX { "unix" } else { "ip" }).into(),
         F::FdIsServer => connection.map(|_| false).into(),
-        F::FdConnected => connection.map(|c| c.connect.ret == 0 || c.connect.ret == EINPROGRESS).into(),
+        F::FdConnected => {
+            connection.map(|_| matches!(super::event::result(facts), Some(0 | EINPROGRESS))).into()
+        }
         F::FdNameChanged => connection.map(|_| true).into(),
         F::FdDev => open.map(|o| o.inode.dev).into(),
         F::FdDevMajor => open.map(|o| o.inode.dev >> 20).into(),
         F::FdDevMinor => open.map(|o| o.inode.dev & 0xf_ffff).into(),
         F::FdIno => match (open, &connection) {
             (Some(open), _) if open.ret >= 0 => open.inode.ino.into(),
-            (_, Some(connection)) => connection.connect.ino.into(),
+            (_, Some(connection)) => connection.socket.ino.into(),
             _ => Value::Absent,
         },
         _ => return None,

@@ -16,11 +16,23 @@ const O_PATH: u32 = 0o10_000_000;
 pub fn result(facts: &LiveFacts<'_>) -> Option<i64> {
     match &facts.view.record.body {
         Body::FileOpen { facts, .. } => Some(facts.ret),
-        Body::NetConnect { facts, .. } => Some(facts.ret),
+        Body::NetCall { facts, .. } => Some(facts.ret),
+        Body::Syscall { facts, .. } | Body::ProcessChange { syscall: facts, .. } => Some(facts.ret),
         Body::ProcessExec { .. } => Some(0),
         Body::ProcessFork(fork) => Some(i64::from(fork.task.tgid)),
         _ => None,
     }
+}
+
+/// The name of an error.
+fn error_text<'a>(n: i64) -> Value<'a> {
+    let number = n.unsigned_abs();
+    vedette_event::errno_name(number).map_or_else(|| Value::owned(number.to_string()), Value::str)
+}
+
+/// A result as an argument shows it: the number, or the name of the error.
+pub fn result_text<'a>(n: i64) -> Value<'a> {
+    if (-4095..0).contains(&n) { error_text(n) } else { Value::owned(n.to_string()) }
 }
 
 /// The facts of an open.
@@ -81,8 +93,7 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId, arg: &FieldArg) -> Opti
         F::EvtRes => match result(facts) {
             None => Value::Absent,
             Some(n) if n >= 0 => "SUCCESS".into(),
-            Some(n) => vedette_event::errno_name(n.unsigned_abs())
-                .map_or_else(|| Value::owned(n.unsigned_abs().to_string()), Value::str),
+            Some(n) => error_text(n),
         },
         F::EvtRawres => result(facts).into(),
         F::EvtFailed => result(facts).map(|n| n < 0).into(),
