@@ -11,6 +11,8 @@
 mod cgroups;
 #[path = "container/containerd.rs"]
 mod containerd;
+#[path = "container/cri.rs"]
+mod cri;
 #[path = "container/image.rs"]
 mod image;
 #[path = "container/options.rs"]
@@ -31,6 +33,7 @@ use std::{
 pub use self::{
     cgroups::Groups,
     containerd::{Containerd, IMAGE},
+    cri::{Pod, Pods},
     image::{HELPER, Image},
     options::{Exec, Mount, Options},
     runc::Runc,

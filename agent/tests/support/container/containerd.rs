@@ -58,7 +58,7 @@ impl Containerd {
             version.arg("version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             version.status().unwrap().success().then_some(())
         });
-        let archive = image.archive(IMAGE, &["/bin/cat"]).unwrap();
+        let archive = image.archive(IMAGE, &["/bin/sleep", "600"]).unwrap();
         for namespace in ["default", CRI_NAMESPACE] {
             run(this.ctr().args(["--namespace", namespace, "images", "import"]).arg(&archive));
         }
@@ -86,6 +86,14 @@ impl Containerd {
         let mut command = tools::command("ctr");
         command.arg("--address").arg(self.socket());
         command
+    }
+
+    /// The pid of a container's first process.
+    pub fn pid_in(&self, namespace: &str, id: &str) -> u32 {
+        let tasks = run(self.ctr().args(["--namespace", namespace, "tasks", "list"]));
+        let task =
+            tasks.lines().find_map(|line| line.strip_prefix(id)).unwrap_or_else(|| panic!("{id} in {tasks}"));
+        task.split_whitespace().next().unwrap().parse().unwrap()
     }
 
     /// A command that starts another process in a container of one of its namespaces.
@@ -124,9 +132,7 @@ impl Runtime for Containerd {
         };
         self.running.lock().unwrap().insert(id.to_owned());
         run(command.args([IMAGE, id]).args(args));
-        let tasks = run(self.ctr().args(["tasks", "list"]));
-        let task = tasks.lines().find_map(|line| line.strip_prefix(id)).unwrap();
-        task.split_whitespace().next().unwrap().parse().unwrap()
+        self.pid_in("default", id)
     }
 
     fn exec(&self, id: &str, exec: &Exec) -> Command {
