@@ -124,9 +124,11 @@ impl Evaluator {
             event: self.events,
             resolver: &*self.resolver,
         };
+        // A condition that does not say so is not about programs that could not be started.
+        let failed_exec = facts.is_failed_exec();
         let mut roots = roots.iter();
         while let Some(root) = roots.next() {
-            if !run.holds(root.node) {
+            if failed_exec && !root.asks_for_result || !run.holds(root.node) {
                 continue;
             }
             let rule = &self.set.rules()[root.rule as usize];
@@ -237,7 +239,7 @@ fn sequence<F: Facts>(
     let mut steps = vec![first.step as usize];
     while let Some(next) = roots.as_slice().first().filter(|next| next.rule == first.rule) {
         roots.next();
-        if run.holds(next.node) {
+        if (next.asks_for_result || !run.facts.is_failed_exec()) && run.holds(next.node) {
             steps.push(next.step as usize);
         }
     }

@@ -20,6 +20,12 @@ pub trait Facts {
     /// When it happened, in nanoseconds since 1970, UTC. Correlation knows no other clock.
     fn time(&self) -> u64;
 
+    /// Whether it tells of a program that could not be started. Such an event has the type of an exec, and is held
+    /// against the conditions only that say something about the result.
+    fn is_failed_exec(&self) -> bool {
+        false
+    }
+
     /// The value of a field that has one value, or none.
     fn get<'a>(&'a self, field: FieldId, arg: &FieldArg) -> Value<'a>;
 
@@ -42,6 +48,10 @@ impl<F: Facts + ?Sized> Facts for &F {
 
     fn time(&self) -> u64 {
         (**self).time()
+    }
+
+    fn is_failed_exec(&self) -> bool {
+        (**self).is_failed_exec()
     }
 
     fn get<'a>(&'a self, field: FieldId, arg: &FieldArg) -> Value<'a> {

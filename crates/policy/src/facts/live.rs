@@ -12,7 +12,7 @@ mod text;
 
 use vedette_event::{
     Record, View,
-    abi::{self, Call},
+    abi::{self, Call, Kind},
 };
 
 use std::cell::OnceCell;
@@ -120,6 +120,10 @@ impl Facts for LiveFacts<'_> {
 
     fn time(&self) -> u64 {
         self.view.time()
+    }
+
+    fn is_failed_exec(&self) -> bool {
+        self.view.record.kind == Kind::ExecFailed
     }
 
     fn get<'a>(&'a self, field: FieldId, arg: &FieldArg) -> Value<'a> {
