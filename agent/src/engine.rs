@@ -1,6 +1,7 @@
 //! The thread that knows things: records in, state brought up to date, rules evaluated, alerts out.
 
 mod live;
+mod waiting;
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -16,10 +17,11 @@ use vedette_policy::{
     pipeline::{Outcome, Pipeline, Raised},
 };
 
-use self::live::Live;
+use self::{live::Live, waiting::Waiting};
 use crate::{
     clock,
     hosts::Hosts,
+    identity::{Answer, Identity},
     names::Names,
     proc::{Proc, Sweep, Swept, SweptGroup},
     sensor::Batch,
@@ -69,6 +71,8 @@ pub struct Engine {
     pub hosts: Option<Arc<Hosts>>,
     /// Who records.
     pub tap: Tap,
+    /// Knows about containers and pods.
+    pub identity: Identity,
 }
 
 /// The running thread.
@@ -116,10 +120,13 @@ impl Engine {
         let thread = std::thread::Builder::new().name("vedette-engine".into()).spawn(move || {
             let mut work = Work::new(self);
             work.replace_policies(Some(policies));
+            work.ask_for_all();
             loop {
+                let quiet = work.give_up_late();
                 select_biased! {
                     recv(requests) -> request => match request {
                         Ok(Control::Policies(set, done)) => {
+                            work.give_up_all();
                             work.replace_policies(Some(set));
                             // Nobody waits any more: no harm.
                             let _ = done.send(());
@@ -132,16 +139,18 @@ impl Engine {
                         },
                     },
                     recv(work.tap.joins()) -> join => work.join(join.ok()),
+                    recv(work.identity.answers()) -> answer => work.answer(answer.ok()),
                     recv(batches) -> batch => match batch {
                         Ok(batch) => work.batch(batch, &recycle),
                         Err(_) => break,
                     },
-                    default(work.patience()) => {
+                    default(quiet.min(work.patience())) => {
                         work.advance();
                         work.sweep();
                     }
                 }
             }
+            work.give_up_all();
             work.replace_policies(None);
         })?;
         Ok(Running { thread, control })
@@ -163,6 +172,9 @@ struct Work {
     stats: Arc<Stats>,
     on_cgroup: Box<dyn FnMut(CgroupChange) + Send>,
     tap: Tap,
+    identity: Identity,
+    /// Containers whose metadata is awaited.
+    waiting: Waiting,
     /// After a loss of state: looks for processes whose end was lost.
     sweep: Option<Sweep>,
 }
@@ -190,6 +202,8 @@ impl Work {
             stats: engine.stats,
             on_cgroup: engine.on_cgroup,
             tap: engine.tap,
+            identity: engine.identity,
+            waiting: Waiting::default(),
             sweep: None,
         }
     }
@@ -229,6 +243,9 @@ impl Work {
                     self.tap.before(&record, self.names.as_ref());
                     self.record(&record);
                     self.tap.record(bytes);
+                    if let Body::CgroupMkdir { facts, .. } = &record.body {
+                        self.ask_for_group(facts.id);
+                    }
                 }
                 Err(error) => {
                     self.stats.undecodable.fetch_add(1, Relaxed);
@@ -318,6 +335,10 @@ impl Work {
 
     fn publish(&self, began: Instant) {
         let (stats, state) = (&self.stats, &self.pipeline.state);
+        let hold = self.pipeline.hold_stats();
+        stats.held.store(hold.held, Relaxed);
+        stats.held_gave_up.store(hold.gave_up, Relaxed);
+        stats.held_refused.store(hold.refused, Relaxed);
         let table = state.processes.stats();
         stats.matches.store(self.pipeline.matches(), Relaxed);
         stats.processes.store(table.entries as u64, Relaxed);
@@ -328,3 +349,6 @@ impl Work {
         stats.busy_ns.fetch_add(busy, Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests;

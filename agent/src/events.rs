@@ -73,7 +73,8 @@ async fn watch(args: &EventsArgs, selection: Selection, signals: &mut Signals) -
         events_ring: args.events_ring,
         max_processes: defaults.max_processes,
         max_cgroups: defaults.max_cgroups,
-        hostname: defaults.hostname,
+        node: defaults.hostname,
+        kubernetes: false,
     };
     let Attached { sensor, pump, state, proc, names, clock, node, .. } = attach(&options, &plan)?;
     for sentence in degraded::sentences(&lock(&sensor), &selection.set) {

@@ -24,6 +24,7 @@ use crate::{
     cli::RunArgs,
     config::Config,
     engine::Running,
+    identity::IdentityStats,
     metrics::{self, Exposed, SinkCount},
     policies::{Origin, Watch},
     pump::Pump,
@@ -75,6 +76,7 @@ struct Parts {
     tap_server: Option<crate::tap::Server>,
     sinks: Arc<Sinks>,
     stats: Arc<Stats>,
+    identity: Arc<IdentityStats>,
     origin: Origin,
     rules: Arc<AtomicUsize>,
     /// The reader of standard output has gone.
@@ -224,6 +226,7 @@ fn exposed(parts: &Parts) -> Exposed {
     let (sinks, rules) = (Arc::clone(&parts.sinks), Arc::clone(&parts.rules));
     Exposed {
         stats: Arc::clone(&parts.stats),
+        identity: Arc::clone(&parts.identity),
         counters: Box::new(move || lock(&counters).counters().ok()),
         programs: Box::new(move || report::program_counts(&lock(&programs))),
         sinks: Box::new(move || {

@@ -36,6 +36,12 @@ pub struct Stats {
     pub unknown_processes: AtomicU64,
     /// Control groups in the table.
     pub cgroups: AtomicU64,
+    /// Events that waited for the metadata of their container.
+    pub held: AtomicU64,
+    /// Of these, events that were evaluated without it.
+    pub held_gave_up: AtomicU64,
+    /// Events that found no room to wait.
+    pub held_refused: AtomicU64,
     /// Nanoseconds that the engine worked.
     pub busy_ns: AtomicU64,
 }

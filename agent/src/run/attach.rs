@@ -27,7 +27,9 @@ pub(crate) struct AttachOptions {
     /// Most control groups in the table and in the kernel's filter.
     pub max_cgroups: usize,
     /// Name of the node.
-    pub hostname: String,
+    pub node: String,
+    /// Whether that is the name of a Kubernetes node.
+    pub kubernetes: bool,
 }
 
 /// A node under watch. The pump holds what the kernel reports until somebody takes it.
@@ -85,12 +87,12 @@ pub(crate) fn attach(options: &AttachOptions, plan: &Plan) -> Result<Attached, R
         sensor.filter().set_scopes(group.id, scopes_of_path(&group.path));
     }
     let node = Node {
-        name: options.hostname.clone(),
+        name: options.node.clone(),
         boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
             .unwrap_or_default()
             .trim()
             .to_owned(),
-        kubernetes: false,
+        kubernetes: options.kubernetes,
     };
     let names =
         Names::of_host().inspect_err(|error| tracing::warn!(%error, "user names are not looked up")).ok();

@@ -22,7 +22,7 @@ use crate::{
     config::{Config, DEFAULT_SOCKET, Socket},
     engine::{CgroupChange, Engine},
     hosts::Hosts,
-    identity::scopes_of_path,
+    identity::{Identity, scopes_of_path},
     policies::{self, Origin, PolicyError},
     sink::{Destination, SinkConfig, Sinks},
     stats::Stats,
@@ -52,11 +52,14 @@ pub fn start(config: &Config) -> Result<Parts, RunError> {
             events_ring: config.events_ring,
             max_processes: config.max_processes,
             max_cgroups: config.max_cgroups,
-            hostname: config.hostname.clone(),
+            node: config.node_name.clone().unwrap_or_else(|| config.hostname.clone()),
+            kubernetes: config.node_name.is_some(),
         },
         &plan,
     )?;
     let stats = Arc::new(Stats::default());
+    let identity = start_identity(config);
+    let identity_stats = Arc::clone(&identity.stats);
     let header = Header { agent: env!("CARGO_PKG_VERSION").to_owned(), ..Header::new(&node, clock, limits) };
     let (tap_server, tap) = start_tap(&config.socket, header)?;
     let engine = Engine {
@@ -83,17 +86,41 @@ pub fn start(config: &Config) -> Result<Parts, RunError> {
             cli::RuleMatching::First => RuleMatching::First,
         },
         tap,
+        identity,
     };
     let rules = Arc::new(AtomicUsize::new(0));
     rules.store(active_rules(&set), Relaxed);
     report::degradations(&lock(&sensor), &set);
     let engine = engine.start(set, pump.batches.clone(), pump.recycle.clone()).map_err(RunError::internal)?;
-    Ok(Parts { sensor, pump, engine, tap_server, sinks, stats, origin, rules, closed })
+    Ok(Parts {
+        sensor,
+        pump,
+        engine,
+        tap_server,
+        sinks,
+        stats,
+        identity: identity_stats,
+        origin,
+        rules,
+        closed,
+    })
 }
 
 /// Rules that are on.
 pub fn active_rules(set: &PolicySet) -> usize {
     set.rules().iter().filter(|r| r.is_active()).count()
+}
+
+/// Starts asking about containers. Without, everything else goes on.
+fn start_identity(config: &Config) -> Identity {
+    let Some(settings) = &config.identity else { return Identity::off() };
+    if let Some(pods) = &settings.pods {
+        tracing::info!(node = pods.node, "pods of this node are watched");
+    }
+    Identity::start(settings.clone()).unwrap_or_else(|error| {
+        tracing::warn!(%error, "degraded: nobody can be asked about containers");
+        Identity::off()
+    })
 }
 
 /// Serves recorders. A socket that was asked for must be had; the usual one need not.
