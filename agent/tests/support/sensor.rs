@@ -39,6 +39,11 @@ impl Records {
 
 /// Runs `action` while every event type named in `types` is reported, and returns all records.
 pub fn record(types: &[&str], action: impl FnOnce()) -> Records {
+    watch(types, |_| action())
+}
+
+/// The same, for an action that asks the sensor.
+pub fn watch(types: &[&str], action: impl FnOnce(&Sensor)) -> Records {
     let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let hierarchy = Hierarchy::of_host().unwrap();
     let mut sensor = Sensor::load(&SensorOptions {
@@ -57,11 +62,14 @@ pub fn record(types: &[&str], action: impl FnOnce()) -> Records {
     plan.want_failed_opens();
     plan.want_environment();
     sensor.apply(&plan).unwrap();
+    for program in sensor.programs() {
+        assert_eq!(program.degradation(), None);
+    }
     let reader = std::thread::spawn({
         let batches = pump.batches.clone();
         move || batches.into_iter().flat_map(|b| b.iter().map(<[u8]>::to_vec).collect::<Vec<_>>()).collect()
     });
-    action();
+    action(&sensor);
     sensor.detach_all();
     pump.finish();
     let records = Records(reader.join().unwrap());

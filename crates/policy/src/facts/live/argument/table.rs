@@ -1,5 +1,6 @@
 //! Arguments by table: their names, where each is in the record, and how it is written.
 
+mod io_uring;
 mod process_change;
 
 use vedette_event::{
@@ -86,7 +87,7 @@ pub const RES: Argument = number_of("res", From::Ret, Form::Result);
 
 /// The arguments of a call, in order.
 pub fn of_call(call: Call) -> &'static [Argument] {
-    process_change::arguments(call).unwrap_or(&[RES])
+    process_change::arguments(call).or_else(|| io_uring::arguments(call)).unwrap_or(&[RES])
 }
 
 fn syscall<'a>(facts: &'a LiveFacts<'_>) -> Option<(&'a Syscall, &'a Strings<'a>)> {
