@@ -14,6 +14,7 @@ mod file;
 mod io_uring;
 mod mount;
 mod namespace;
+mod overlay;
 mod pid;
 mod pt_regs;
 mod sock;

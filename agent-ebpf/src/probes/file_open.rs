@@ -61,7 +61,7 @@ pub fn fill(exit: &Exit, record: &mut Record) {
             body.f_mode = file.f_mode();
             let (len, flags) = path::append(record, file.dentry(), file.mnt().mount());
             body.path_len = len;
-            body.inode.path_flags = flags | file.deleted_flag();
+            body.inode.path_flags |= flags | file.deleted_flag();
         }
     }
     match exit.append_str(record, 0, raw) {

@@ -16,7 +16,7 @@ use vedette_event::{
     abi::{self, Call},
 };
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
 use super::Facts;
@@ -37,6 +37,8 @@ pub struct LiveFacts<'v> {
     /// The flags of an open, likewise.
     flags: OnceCell<Assembled<160>>,
     names: Names,
+    /// Whether something was read that is still awaited: metadata of the container.
+    awaited: Cell<bool>,
 }
 
 /// Names of users and groups that were looked up for the event, so that values can borrow them.
@@ -73,7 +75,13 @@ impl<'v> LiveFacts<'v> {
             path: OnceCell::new(),
             flags: OnceCell::new(),
             names: Names::default(),
+            awaited: Cell::new(false),
         })
+    }
+
+    /// Whether a field was read whose value is not known yet, but awaited.
+    pub(crate) fn has_read_awaited(&self) -> bool {
+        self.awaited.get()
     }
 
     /// The event.
@@ -130,7 +138,7 @@ impl Facts for LiveFacts<'_> {
             Family::Event => event::get(self, field, arg),
             Family::Process => process::get(self, field, arg),
             Family::Descriptor => descriptor::get(self, field),
-            Family::Container => container::get(self, field),
+            Family::Container => container::get(self, field, arg),
             Family::IoUring => io_uring::get(self, field),
             Family::Other => None,
         };
