@@ -6,9 +6,10 @@ use serde::Serialize;
 
 pub use crate::document::native::{Action, Mode, PolicyKind, Scope};
 
-pub use vedette_event::alert::Priority;
+pub use vedette_event::alert::{Level, Priority};
 
 use crate::check::Cond;
+use crate::document::item::ExceptionItem;
 use crate::field::FieldName;
 use crate::output::Output;
 use crate::source::Span;
@@ -37,8 +38,14 @@ pub struct Rule {
     pub priority: Priority,
     /// Its tags, as written.
     pub tags: Vec<String>,
-    /// The ATT&CK technique ids among the tags, such as `T1059.004`.
+    /// The ids of the ATT&CK techniques that it is about, such as `T1059.004`: those it lists, and those among its tags.
     pub attack: Vec<String>,
+    /// For whom it is.
+    pub level: Level,
+    /// Whether the level that was asked for has it.
+    pub selected: bool,
+    /// What it says to who reads its alerts.
+    pub guide: Option<Guide>,
     /// The event source: `syscall`.
     pub source: String,
     /// Whether it is on.
@@ -63,10 +70,32 @@ pub struct Rule {
     pub warn_evttypes: bool,
 }
 
+/// What a rule says to who reads its alerts.
+#[derive(Debug, Clone, Default)]
+pub struct Guide {
+    /// What an alert means.
+    pub meaning: String,
+    /// Why that is bad.
+    pub why: String,
+    /// What to do now: the end of each alert's text.
+    pub response: String,
+    /// Known causes that are no attack.
+    pub benign: Vec<Benign>,
+}
+
+/// A known cause of alerts that is no attack.
+#[derive(Debug, Clone)]
+pub struct Benign {
+    /// Who does this, and when.
+    pub cause: String,
+    /// The exception for it, ready to be enabled; it has been checked with the rule.
+    pub exception: Option<ExceptionItem>,
+}
+
 impl Rule {
     /// Whether it is evaluated at all.
     pub fn is_active(&self) -> bool {
-        self.enabled && self.mode != Mode::Disabled
+        self.enabled && self.selected && self.mode != Mode::Disabled
     }
 
     /// Its conditions: one, or those of the steps of a sequence.
