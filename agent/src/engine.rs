@@ -349,3 +349,6 @@ impl Work {
         stats.busy_ns.fetch_add(busy, Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests;
