@@ -82,7 +82,15 @@ mod tests {
         assert!(set.rules().len() >= 15, "{} rules", set.rules().len());
         for rule in set.rules() {
             assert!(!rule.attack.is_empty(), "{} names no ATT&CK technique", rule.name);
-            assert!(!rule.desc.is_empty(), "{} says nothing about itself", rule.name);
+            let guide = rule.guide.as_ref().unwrap_or_else(|| panic!("{} has no guide", rule.name));
+            for (key, text) in
+                [("meaning", &guide.meaning), ("why", &guide.why), ("response", &guide.response)]
+            {
+                assert!(!text.is_empty(), "{} does not say its {key}", rule.name);
+            }
         }
+        let mut names: Vec<_> = set.rules().iter().map(|rule| rule.slug()).collect();
+        names.sort();
+        assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "two rules of one name: {names:?}");
     }
 }

@@ -98,6 +98,11 @@ impl Rule {
         self.enabled && self.selected && self.mode != Mode::Disabled
     }
 
+    /// Its name as a word: small letters, digits and `_`. Tests and anchors are called by it.
+    pub fn slug(&self) -> String {
+        slug(&self.name)
+    }
+
     /// Its conditions: one, or those of the steps of a sequence.
     pub fn conditions(&self) -> Vec<&Condition> {
         match &self.detection {
@@ -220,6 +225,12 @@ pub struct Throttle {
     pub interval: Duration,
 }
 
+/// A name as a word: small letters and digits, and `_` for all between.
+pub fn slug(name: &str) -> String {
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("_").to_ascii_lowercase()
+}
+
 /// The ATT&CK technique ids among tags: `T1234` or `T1234.567`, with or without a prefix such as `attack.`.
 pub fn attack_ids(tags: &[String]) -> Vec<String> {
     tags.iter().filter_map(|tag| attack_id(tag)).collect()
@@ -240,6 +251,11 @@ fn attack_id(tag: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_as_words() {
+        assert_eq!(slug("Scan, then a way-out (T1)"), "scan_then_a_way_out_t1");
+    }
 
     #[test]
     fn attack_ids_among_tags() {
