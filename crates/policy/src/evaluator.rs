@@ -150,9 +150,9 @@ impl Evaluator {
         self.cache = run.cache.into_state();
     }
 
-    /// Whether anything depends on this event, as far as it is known: some condition holds, or `is_open` says that what
-    /// was read of the facts does not decide it. No rule remembers that it was asked.
-    pub(crate) fn concerns<F: Facts>(&mut self, facts: &F, is_open: impl Fn(&F) -> bool) -> bool {
+    /// Whether anything depends on this event and on facts that are awaited ([`Facts::is_awaited`]): some condition
+    /// holds, or will, or may. No rule remembers that it was asked.
+    pub(crate) fn concerns<F: Facts>(&mut self, facts: &F) -> bool {
         let roots = &self.set.program.roots[facts.event_type().index()];
         if roots.is_empty() {
             return false;
@@ -166,7 +166,7 @@ impl Evaluator {
             event: self.events,
             resolver: &*self.resolver,
         };
-        let concerned = roots.iter().any(|root| run.holds(root.node) || is_open(facts));
+        let concerned = roots.iter().any(|root| run.holds_regardless(root.node) != Some(false));
         self.cache = run.cache.into_state();
         concerned
     }

@@ -29,6 +29,11 @@ pub trait Facts {
     /// The value of a field that has one value, or none.
     fn get<'a>(&'a self, field: FieldId, arg: &FieldArg) -> Value<'a>;
 
+    /// Whether the value of a field is not known yet, but awaited.
+    fn is_awaited(&self, _field: FieldId) -> bool {
+        false
+    }
+
     /// The values of a field that can have several, one by one: those of all ancestors (nearest first), of both ends
     /// of a connection, of a list. An absent value may be left out.
     fn each<'a>(&'a self, field: FieldId, arg: &FieldArg, push: &mut dyn FnMut(Value<'a>)) {
@@ -51,6 +56,10 @@ impl<F: Facts + ?Sized> Facts for &F {
 
     fn get<'a>(&'a self, field: FieldId, arg: &FieldArg) -> Value<'a> {
         (**self).get(field, arg)
+    }
+
+    fn is_awaited(&self, field: FieldId) -> bool {
+        (**self).is_awaited(field)
     }
 
     fn each<'a>(&'a self, field: FieldId, arg: &FieldArg, push: &mut dyn FnMut(Value<'a>)) {
