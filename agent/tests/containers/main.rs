@@ -1,38 +1,52 @@
-//! Real containers, and what the agent says about them.
+//! What the agent says about real containers: whose an event is, from the first exec on, and what the container is
+//! called.
+//!
+//! One agent runs while all tests go on, with rules that tell of every exec in a container.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod metadata;
+mod scene;
+mod whose;
 
 #[path = "../support/act.rs"]
 mod act;
 #[path = "../support/container.rs"]
 mod container;
+#[path = "../support/harness.rs"]
+mod harness;
 #[path = "../support/wait.rs"]
 mod wait;
-fn main() {
-    if act::requested().is_some() {
-        return;
+
+use std::{process::ExitCode, sync::Arc};
+
+use libtest_mimic::{Arguments, Trial};
+
+use self::scene::Scene;
+
+/// A test by name.
+type Test = (&'static str, fn(&Scene));
+
+fn main() -> ExitCode {
+    if let Some(code) = act::requested() {
+        return code;
     }
-    use container::*;
-    use std::sync::Arc;
-    let image = Arc::new(Image::with_helper());
-    image.link_helper("/opt/nginx");
-    let runc: Arc<dyn Runtime> = Arc::new(Runc::new(image.clone()));
-    let t = std::time::Instant::now();
-    let containerd: Arc<dyn Runtime> = Containerd::start(&image);
-    eprintln!("containerd {:?}", t.elapsed());
-    for r in [&runc, &containerd] {
-        let t = std::time::Instant::now();
-        let c = Container::run(r, Options::default());
-        eprintln!("start {:?}", t.elapsed());
-        let out = c.exec(["sh", "-c", "id; cat /proc/self/stat; cat /proc/self/cgroup | tail -1; /opt/nginx --act connect-own 127.0.0.1:443; ls /proc/self/fd"]);
-        eprintln!("{}", String::from_utf8_lossy(&out.stdout));
-        let out = c.try_exec(
-            &Exec::new(["sh", "-c", "tty; id; pwd; cat /proc/$$/stat"]).terminal().user(1000).cwd("/tmp"),
-        );
-        eprintln!("{} {}", out.status, String::from_utf8_lossy(&out.stdout));
-        eprintln!("{} {} {}", c.pid(), c.id(), c.cgroup());
-        let t = std::time::Instant::now();
-        drop(c);
-        eprintln!("end {:?}", t.elapsed());
+    let arguments = Arguments::from_args();
+    if !harness::may_load_bpf("containers") {
+        return ExitCode::SUCCESS;
     }
+    let scene = (!arguments.list).then(|| Arc::new(Scene::new()));
+    let tests = whose::TESTS.iter().chain(metadata::TESTS);
+    let trials = tests.map(|(name, test)| {
+        let scene = scene.clone();
+        Trial::test(*name, move || {
+            test(scene.as_deref().unwrap());
+            Ok(())
+        })
+    });
+    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    if let Some(scene) = scene {
+        Arc::into_inner(scene).unwrap().end();
+    }
+    conclusion.exit_code()
 }

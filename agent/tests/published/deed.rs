@@ -122,7 +122,9 @@ impl Deed {
     pub fn with_connection(self, ends: &str) -> Self {
         let (local, remote) = ends.trim().split_once(' ').unwrap_or_else(|| panic!("the ends: {ends:?}"));
         let port = |end: &str| end.rsplit_once(':').unwrap().1.parse::<u16>().unwrap();
-        self.with("fd.name", format!("{local}->{remote}"))
+        // Rules have IPv6 addresses without brackets.
+        let name = format!("{local}->{remote}").replace(['[', ']'], "");
+        self.with("fd.name", name)
             .with("fd.lport", port(local))
             .with("fd.rport", port(remote))
             .with("fd.type", if local.starts_with('[') { "ipv6" } else { "ipv4" })

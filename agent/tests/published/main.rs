@@ -112,7 +112,7 @@ fn quiet(case: &Case, scene: &Scene) -> Result<(), Failed> {
     let mark = scene.agent.stdout.mark();
     let twin = (case.benign)(scene);
     let by = twin.by();
-    scene.wait_judged(mark, &by);
+    scene.wait_judged(mark, &twin);
     let raised = scene.agent.stdout.since(mark);
     let raised: Vec<_> = raised.iter().filter(|line| line.rule() == case.rule && by.is_in(line)).collect();
     assert!(raised.is_empty(), "it was taken for an attack: {raised:#?}");

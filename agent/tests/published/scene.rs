@@ -15,8 +15,8 @@ use std::{
 use tempfile::TempDir;
 
 use crate::{
-    container::{Container, Containerd, Exec, Image, Options, Runc, Runtime},
-    deed::By,
+    container::{Container, Containerd, Image, Options, Pods, Runc, Runtime},
+    deed::Twin,
     harness::{Agent, PATIENCE},
     stage::Stage,
     wait,
@@ -38,6 +38,7 @@ pub struct Scene {
     server: Server,
     runc: Arc<dyn Runtime>,
     containerd: Arc<Containerd>,
+    pods: Arc<Pods>,
     sentinels: AtomicUsize,
     _settings: TempDir,
 }
@@ -55,8 +56,17 @@ impl Scene {
         let runc: Arc<dyn Runtime> = Arc::new(Runc::new(Arc::clone(&image)));
         let containerd = Containerd::start(&image);
         let settings = tempfile::tempdir().unwrap();
-        let agent = start_agent(settings.path(), rules);
-        Self { agent, stage, server, runc, containerd, sentinels: AtomicUsize::new(0), _settings: settings }
+        let agent = start_agent(settings.path(), rules, &containerd);
+        Self {
+            agent,
+            stage,
+            server,
+            runc,
+            pods: Pods::of(&containerd),
+            containerd,
+            sentinels: AtomicUsize::new(0),
+            _settings: settings,
+        }
     }
 
     /// Ends the agent; its books must balance.
@@ -84,13 +94,13 @@ impl Scene {
     }
 
     /// A new container in a pod, by the CRI of containerd.
-    pub fn pod(&self, _privileged: bool) -> Container {
-        self.container_of_containerd()
+    pub fn pod(&self, privileged: bool) -> Container {
+        self.pods.run(&Options { privileged, ..Options::default() }).0
     }
 
     /// Has a program called `nginx`, which is no longer new, read a file. Returns its pid.
     pub fn read_by_old_server(&self, path: &Path) -> u32 {
-        wait::until("a server to be no longer new", PATIENCE, || {
+        wait::until_some("a server to be no longer new", PATIENCE, || {
             (self.server.started.elapsed() > NEW + Duration::from_millis(100)).then_some(())
         });
         self.server.read(path);
@@ -98,30 +108,22 @@ impl Scene {
     }
 
     /// Waits until all that was done before has been judged.
-    pub fn wait_judged(&self, mark: usize, by: &By) {
+    pub fn wait_judged(&self, mark: usize, twin: &Twin) {
         let word = format!("vedette-sentinel-{}", self.sentinels.fetch_add(1, Relaxed));
         // From where it was done: alerts about one place keep their order.
-        match by {
-            By::Process(_) => drop(self.stage.run(Command::new("true").arg(&word))),
-            By::Container(id) => {
-                let exec = Exec::new(["/bin/true", &word]);
-                let mut command = self.runtime_of(id).exec(id, &exec);
-                self.stage.run(&mut command);
-            }
+        match twin {
+            Twin::Process(_) => drop(self.stage.run(Command::new("true").arg(&word))),
+            Twin::Container(container) => drop(container.exec(["/bin/true", &word])),
         }
         let is_it = |line: &crate::harness::Line| {
             line.at("output_fields").get("proc.args") == Some(&word.as_str().into())
         };
         self.agent.expect_alert(mark, SENTINEL, is_it);
     }
-
-    fn runtime_of(&self, id: &str) -> Arc<dyn Runtime> {
-        if self.containerd.has(id) { Arc::clone(&self.containerd) as _ } else { Arc::clone(&self.runc) }
-    }
 }
 
 /// Starts the agent with a host file of its own, so that it knows the API server's address.
-fn start_agent(settings: &Path, rules: &Path) -> Agent {
+fn start_agent(settings: &Path, rules: &Path, containerd: &Containerd) -> Agent {
     let (hosts, sentinel) = (settings.join("hosts"), settings.join("sentinel.yaml"));
     let known = fs::read_to_string("/etc/hosts").unwrap_or_default();
     fs::write(&hosts, format!("{known}\n{API_SERVER} kubernetes.default.svc.cluster.local\n")).unwrap();
@@ -140,6 +142,7 @@ fn start_agent(settings: &Path, rules: &Path) -> Agent {
         "--events-ring",
         "64MiB",
     ]);
+    command.arg("--host-root").arg(containerd.root());
     command.arg("--policy").arg(rules).arg("--policy").arg(&sentinel);
     let agent = Agent::spawn(command);
     agent.wait_ready(PATIENCE);

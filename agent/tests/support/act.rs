@@ -62,6 +62,10 @@ fn perform(args: &[OsString]) -> io::Result<()> {
             File::open(path?)?;
             writeln!(io::stdout(), "read")
         }),
+        "tell-pid" => {
+            writeln!(io::stdout(), "{}", std::process::id())?;
+            io::stdin().lock().read_until(0, &mut Vec::new()).map(drop)
+        }
         // Until standard input ends.
         "wait" => io::stdin().lock().read_until(0, &mut Vec::new()).map(drop),
         "symlink" => std::os::unix::fs::symlink(first()?, second()?),

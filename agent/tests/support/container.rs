@@ -30,6 +30,7 @@ use std::{
     sync::Arc,
 };
 
+#[allow(unused_imports, reason = "shared by test targets")]
 pub use self::{
     cgroups::Groups,
     containerd::{Containerd, IMAGE},

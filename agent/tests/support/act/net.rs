@@ -35,12 +35,12 @@ pub fn perform(operation: &str, args: &[&str]) -> Option<io::Result<()>> {
     })
 }
 
-/// A connection to a port of ours, whose ends are told: `LOCAL REMOTE`.
+/// A connection to a port of ours (0: any), whose ends are told: `LOCAL REMOTE`.
 fn connection(args: &[&str]) -> io::Result<TcpStream> {
     let address: SocketAddr =
         args.first().and_then(|text| text.parse().ok()).ok_or(io::ErrorKind::InvalidInput)?;
     let listener = TcpListener::bind(address)?;
-    let socket = TcpStream::connect(address)?;
+    let socket = TcpStream::connect(listener.local_addr()?)?;
     listener.accept()?;
     writeln!(io::stdout(), "{} {}", socket.local_addr()?, socket.peer_addr()?)?;
     Ok(socket)

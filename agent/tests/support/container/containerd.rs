@@ -3,6 +3,7 @@
 use std::{
     collections::HashSet,
     fs,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{
@@ -40,6 +41,10 @@ impl Containerd {
     pub fn start(image: &Image) -> Arc<Self> {
         let directory = tempfile::Builder::new().prefix("vedette-containerd-").tempdir().unwrap();
         let path = directory.path();
+        // Where a path of this host is looked for below our root, it is found.
+        for place in ["tmp", "var"] {
+            symlink(Path::new("/").join(place), path.join(place)).unwrap();
+        }
         fs::write(path.join("config.toml"), configuration(path)).unwrap();
         // If this test is killed, containerd is, too.
         let mut daemon = tools::command("setpriv");
@@ -53,7 +58,7 @@ impl Containerd {
             running: Mutex::default(),
             execs: AtomicUsize::new(0),
         };
-        wait::until("containerd to answer", PATIENCE, || {
+        wait::until_some("containerd to answer", PATIENCE, || {
             let mut version = this.ctr();
             version.arg("version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             version.status().unwrap().success().then_some(())
@@ -71,14 +76,15 @@ impl Containerd {
         &self.groups
     }
 
-    /// Whether it runs this container.
-    pub fn has(&self, id: &str) -> bool {
-        self.running.lock().unwrap().contains(id)
+    /// A directory that looks like the root of a host with this containerd in the usual place, and with a place for
+    /// runc's state, `run/runc`.
+    pub fn root(&self) -> &Path {
+        self.directory.path()
     }
 
     /// Where it listens.
     pub fn socket(&self) -> PathBuf {
-        self.directory.path().join("containerd.sock")
+        self.root().join("run/containerd/containerd.sock")
     }
 
     /// `ctr`, which talks to it.
@@ -176,10 +182,10 @@ fn configuration(directory: &Path) -> String {
     let directory = directory.display();
     format!(
         r#"version = 2
-root = "{directory}/root"
-state = "{directory}/state"
+root = "{directory}/lib"
+state = "{directory}/run/containerd"
 [grpc]
-address = "{directory}/containerd.sock"
+address = "{directory}/run/containerd/containerd.sock"
 [plugins."io.containerd.internal.v1.opt"]
 path = "{directory}/opt"
 [plugins."io.containerd.grpc.v1.cri"]

@@ -9,7 +9,12 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use tonic::{Request, client::Grpc, codegen::http::uri::PathAndQuery, transport::Channel};
+use hyper::http::uri::PathAndQuery;
+use tonic::{
+    Request,
+    client::Grpc,
+    transport::{Channel, Endpoint},
+};
 use tonic_prost::ProstCodec;
 
 use super::{
@@ -40,9 +45,8 @@ pub struct Pod {
 impl Pods {
     /// Nothing is started yet.
     pub fn of(containerd: &Arc<Containerd>) -> Arc<Self> {
-        let executor =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let endpoint = Channel::from_shared(format!("unix://{}", containerd.socket().display())).unwrap();
+        let executor = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let endpoint = Endpoint::from_shared(format!("unix://{}", containerd.socket().display())).unwrap();
         let channel = executor.block_on(async { endpoint.connect_lazy() });
         Arc::new(Self { containerd: Arc::clone(containerd), executor, channel, sandboxes: Mutex::default() })
     }

@@ -21,6 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// A runc with a state directory of its own.
 pub struct Runc {
     directory: TempDir,
+    state: PathBuf,
     image: Arc<Image>,
     groups: Groups,
     running: Mutex<HashMap<String, Running>>,
@@ -37,7 +38,14 @@ impl Runc {
     /// Containers from this image.
     pub fn new(image: Arc<Image>) -> Self {
         let directory = tempfile::Builder::new().prefix("vedette-runc-").tempdir().unwrap();
-        Self { directory, image, groups: Groups::new(), running: Mutex::default() }
+        let state = directory.path().join("state");
+        Self { directory, state, image, groups: Groups::new(), running: Mutex::default() }
+    }
+
+    /// With its state in this directory.
+    pub fn with_state(mut self, state: PathBuf) -> Self {
+        self.state = state;
+        self
     }
 
     /// Its control groups.
@@ -48,7 +56,7 @@ impl Runc {
     /// `runc`, with our state directory.
     pub fn command(&self) -> Command {
         let mut command = tools::command("runc");
-        command.arg("--root").arg(self.directory.path().join("state"));
+        command.arg("--root").arg(&self.state);
         command
     }
 
@@ -89,7 +97,7 @@ impl Runtime for Runc {
             .stderr(fs::File::create(&log).unwrap())
             .spawn()
             .unwrap();
-        let pid = wait::until("a container to start", PATIENCE, || {
+        let pid = wait::until_some("a container to start", PATIENCE, || {
             if let Some(status) = runc.try_wait().unwrap() {
                 panic!("runc ended with {status}: {}", fs::read_to_string(&log).unwrap_or_default());
             }
