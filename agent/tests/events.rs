@@ -165,8 +165,8 @@ fn a_condition_filters_and_a_count_ends_it() {
     let row = |pid: u32| format!("{pid} {link} 3");
     assert_eq!(lines, ["proc.pid fd.nameraw fd.num".to_owned(), row(pids[0]), row(pids[1])]);
     let said = ended.stderr.iter().map(|l| l.text.as_str()).collect::<Vec<_>>();
-    assert!(said[0].starts_with("ready: open, openat, openat2;"), "{said:?}");
-    assert_eq!(said[1], "ended: 2 events printed, 0 records lost");
+    assert!(said.iter().any(|line| line.starts_with("ready: open, openat, openat2;")), "{said:?}");
+    assert_eq!(said.last(), Some(&"ended: 2 events printed, 0 records lost"));
 }
 
 #[test]
@@ -220,7 +220,8 @@ fn when_nobody_reads_any_more_it_ends_without_a_word() {
         .spawn()
         .unwrap();
     let mut stderr = BufReader::new(child.stderr.take().unwrap()).lines();
-    assert!(stderr.next().unwrap().unwrap().starts_with("ready"));
+    // What this kernel lacks comes first.
+    assert!(stderr.by_ref().map_while(Result::ok).any(|line| line.starts_with("ready")));
     let mut stdout = BufReader::new(child.stdout.take().unwrap());
     reader.read();
     let mut first = String::new();
