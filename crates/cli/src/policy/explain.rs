@@ -12,7 +12,7 @@ use vedette_policy::{Loaded, PolicySet};
 
 use self::report::RuleReport;
 use super::input::load_good;
-use crate::cli::Format;
+use crate::cli::{Format, Level};
 use crate::console::Console;
 use crate::exit::{self, Failure, Verdict};
 
@@ -26,6 +26,9 @@ pub struct Args {
     /// The form of the explanation; text at a terminal and JSON in a pipe, unless given.
     #[arg(long, value_enum)]
     output: Option<Format>,
+    /// Only the rules of this level, and of those before it.
+    #[arg(long, value_enum, default_value_t = Level::Audit)]
+    level: Level,
     /// Show all branches, and long lists whole.
     #[arg(short, long)]
     verbose: bool,
@@ -54,7 +57,8 @@ pub fn run(args: &Args, console: &mut Console) -> exit::Result {
     let (rule, paths) = split(&args.arguments)?;
     let loaded = load_good(&paths, console)?;
     let Some(set) = &loaded.set else { return Ok(Verdict::Bad) };
-    let wanted = select(set, rule)?;
+    let mut wanted = select(set, rule)?;
+    wanted.retain(|index| set.rules()[*index].level <= args.level.into());
     let rules: Vec<_> = wanted.into_iter().filter_map(|index| report(set, index, &loaded)).collect();
     match console.format(args.output) {
         Format::Json => console.json(&Report { rules })?,
