@@ -80,7 +80,7 @@ fn report<'s>(set: &'s PolicySet, index: usize, loaded: &Loaded) -> Option<RuleR
 }
 
 /// The first argument is the name of a rule unless it is a file or directory.
-fn split(arguments: &[String]) -> Result<(Option<&str>, Vec<PathBuf>), Failure> {
+pub(super) fn split(arguments: &[String]) -> Result<(Option<&str>, Vec<PathBuf>), Failure> {
     let paths = |from: &[String]| from.iter().map(PathBuf::from).collect::<Vec<_>>();
     match arguments {
         [first, rest @ ..] if !Path::new(first).exists() => {
@@ -96,7 +96,7 @@ fn split(arguments: &[String]) -> Result<(Option<&str>, Vec<PathBuf>), Failure> 
 }
 
 /// The positions of the rules meant: the one of that name, else all whose names contain it.
-fn select(set: &PolicySet, name: Option<&str>) -> Result<Vec<usize>, Failure> {
+pub(super) fn select(set: &PolicySet, name: Option<&str>) -> Result<Vec<usize>, Failure> {
     let rules = set.rules();
     let Some(name) = name else { return Ok((0..rules.len()).collect()) };
     if let Some(index) = rules.iter().position(|r| r.name == name) {

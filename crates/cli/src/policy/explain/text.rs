@@ -5,7 +5,7 @@ use std::io;
 use vedette_policy::explain::{BranchExplanation, ConditionExplanation, Decision, LiteralExplanation};
 use vedette_policy::field::Dimension;
 use vedette_policy::rule::PolicyKind;
-use vedette_policy::{Action, EventType, Mode};
+use vedette_policy::{Action, EventType, Level, Mode};
 
 use super::layout::lay_out;
 use super::report::{CorrelationReport, Interval, RuleReport};
