@@ -214,7 +214,9 @@ impl Pipeline {
             names: outside.names(),
         };
         if let (Some(facts), Some(evaluator)) = (LiveFacts::new(view), &mut self.evaluator) {
-            evaluator.evaluate(&facts, |matched| {
+            // Most have one name, and then this is no memory.
+            let others: Vec<LiveFacts<'_>> = facts.further_names().collect();
+            evaluator.evaluate_names(&facts, &others, |matched| {
                 self.output.matched(matched, Some((&view, &self.node)), &mut on_alert)
             });
         }

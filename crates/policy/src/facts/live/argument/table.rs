@@ -1,5 +1,7 @@
 //! Arguments by table: their names, where each is in the record, and how it is written.
 
+mod file_change;
+mod file_mount;
 mod process_change;
 
 use vedette_event::{
@@ -7,7 +9,11 @@ use vedette_event::{
     abi::{Call, Syscall},
 };
 
-use super::super::{LiveFacts, event, text};
+use super::super::{
+    LiveFacts, event,
+    path::{self, Which},
+    text,
+};
 use crate::value::Value;
 
 /// One argument of a call.
@@ -45,6 +51,8 @@ pub enum Form {
     Dec,
     /// A number that the kernel takes as a signed 32-bit one: descriptors, pids.
     Int,
+    /// A descriptor that may stand for the working directory.
+    Dir,
     /// An unsigned 32-bit number: user and group ids. All ones is -1, "leave it".
     Id,
     /// Hexadecimal.
@@ -81,12 +89,18 @@ pub const fn string_of(name: &'static str, form: Form) -> Argument {
     Argument { name, from: From::Ret, form }
 }
 
+/// The working directory in place of a descriptor (`include/uapi/linux/fcntl.h`).
+const AT_FDCWD: i32 = -100;
+
 /// What every call returns.
 pub const RES: Argument = number_of("res", From::Ret, Form::Result);
 
 /// The arguments of a call, in order.
 pub fn of_call(call: Call) -> &'static [Argument] {
-    process_change::arguments(call).unwrap_or(&[RES])
+    file_change::arguments(call)
+        .or_else(|| file_mount::arguments(call))
+        .or_else(|| process_change::arguments(call))
+        .unwrap_or(&[RES])
 }
 
 fn syscall<'a>(facts: &'a LiveFacts<'_>) -> Option<(&'a Syscall, &'a Strings<'a>)> {
@@ -115,7 +129,7 @@ pub fn number<'a>(facts: &'a LiveFacts<'_>, argument: &Argument) -> Value<'a> {
     let raw = raw_number(call, argument.from);
     match argument.form {
         Form::Dec | Form::Result => (raw as i64).into(),
-        Form::Int => i64::from(raw as i32).into(),
+        Form::Int | Form::Dir => i64::from(raw as i32).into(),
         Form::Id => (if raw as u32 == u32::MAX { -1 } else { i64::from(raw as u32) }).into(),
         Form::Hex | Form::Oct | Form::Flags(_) | Form::Choice(_) => raw.into(),
         Form::Path | Form::Path2 | Form::Raw | Form::Raw2 | Form::Data | Form::File => Value::Absent,
@@ -131,6 +145,8 @@ pub fn text<'a>(facts: &'a LiveFacts<'_>, argument: &Argument) -> Value<'a> {
             Some(n) => Value::owned(n.to_string()),
             None => Value::Absent,
         },
+        Form::Dir if raw as i32 == AT_FDCWD => "AT_FDCWD".into(),
+        Form::Dir => Value::owned((raw as i32).to_string()),
         Form::Hex => Value::owned(format!("0x{raw:x}")),
         Form::Oct => Value::owned(format!("0{raw:o}")),
         Form::Result => event::result_text(raw as i64),
@@ -139,8 +155,8 @@ pub fn text<'a>(facts: &'a LiveFacts<'_>, argument: &Argument) -> Value<'a> {
             Some((_, name)) => Value::str(name),
             None => Value::owned(raw.to_string()),
         },
-        Form::Path => path(strings.target, strings.base, strings.raw),
-        Form::Path2 => path(strings.target2, strings.base2, strings.raw2),
+        Form::Path => path::of_call(facts, Which::First),
+        Form::Path2 => path::of_call(facts, Which::Second),
         Form::Raw => known(strings.raw),
         Form::Raw2 => known(strings.raw2),
         Form::Data => known(strings.data),
@@ -150,14 +166,4 @@ pub fn text<'a>(facts: &'a LiveFacts<'_>, argument: &Argument) -> Value<'a> {
 
 fn known(bytes: &[u8]) -> Value<'_> {
     if bytes.is_empty() { Value::Absent } else { Value::bytes(bytes) }
-}
-
-/// A path as it was resolved, else as passed and made absolute.
-fn path<'a>(target: &'a [u8], base: &'a [u8], raw: &'a [u8]) -> Value<'a> {
-    match (target, base, raw) {
-        ([], [], raw) => known(raw),
-        ([], base, []) => Value::bytes(base),
-        ([], base, raw) => Value::Bytes(text::absolute(base, raw).into()),
-        (target, ..) => Value::bytes(target),
-    }
 }
