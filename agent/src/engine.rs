@@ -26,6 +26,7 @@ use crate::{
     sink::Sinks,
     stats::Stats,
     tap::Tap,
+    targets::Targets,
 };
 
 /// A control group came or went: the kernel's filter wants to know.
@@ -154,6 +155,7 @@ struct Work {
     stats: Arc<Stats>,
     on_cgroup: Box<dyn FnMut(CgroupChange) + Send>,
     tap: Tap,
+    targets: Targets,
     /// After a loss of state: looks for processes whose end was lost.
     sweep: Option<Sweep>,
 }
@@ -181,6 +183,7 @@ impl Work {
             stats: engine.stats,
             on_cgroup: engine.on_cgroup,
             tap: engine.tap,
+            targets: Targets::new(),
             sweep: None,
         }
     }
@@ -209,7 +212,9 @@ impl Work {
 
     fn batch(&mut self, mut batch: Batch, recycle: &Sender<Batch>) {
         let began = Instant::now();
+        let mut completed = Vec::new();
         for bytes in batch.iter() {
+            let bytes = self.targets.put(bytes, &self.pipeline.state, &mut completed);
             match decode(bytes) {
                 Ok(record) => {
                     self.tap.before(&record, self.names.as_ref());
@@ -222,6 +227,7 @@ impl Work {
                 }
             }
         }
+        self.targets.rest();
         batch.clear();
         // The pump has enough of them.
         let _ = recycle.try_send(batch);

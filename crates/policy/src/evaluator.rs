@@ -137,12 +137,7 @@ impl Evaluator {
 
     /// The same for an event whose file has several names: `others` is the event under the further ones. A rule matches
     /// the event, once, if it matches it under any name; its text is that of the first that it matches under.
-    pub fn evaluate_names<F: Facts>(
-        &mut self,
-        facts: &F,
-        others: &[F],
-        mut on_match: impl FnMut(Match<'_>),
-    ) {
+    pub fn evaluate_names<F: Facts>(&mut self, facts: &F, others: &[F], mut on_match: impl FnMut(Match<'_>)) {
         if self.deadline <= facts.time() {
             self.advance(facts.time(), &mut on_match);
         }
@@ -274,7 +269,8 @@ fn sequence<F: Facts>(
     let Detection::Sequence(sequence) = &rule.detection else { return None };
     let time = run.facts.time();
     state.sequence.as_mut()?.advance(key, time, &steps, |step| {
-        let facts = steps.iter().zip(&under).find(|(s, _)| **s == step).map_or(run.facts, |(_, facts)| *facts);
+        let facts =
+            steps.iter().zip(&under).find(|(s, _)| **s == step).map_or(run.facts, |(_, facts)| *facts);
         render::step(facts, &sequence.steps[step].name)
     })
 }
