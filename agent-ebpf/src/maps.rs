@@ -1,9 +1,12 @@
 //! Every map of the object, in one place.
 
-use crate::path::Walk;
+use crate::{
+    mounts::{KnownMount, MountKey, Search},
+    path::Walk,
+};
 use aya_ebpf::{
     macros::map,
-    maps::{Array, HashMap, PerCpuArray, ProgramArray, RingBuf},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
 };
 use vedette_abi::{CALLS as CALLS_MAX, CallSpec, CpuState, Filter, RECORD_CAP, SYSCALLS, ScopeKey};
 
@@ -23,6 +26,8 @@ pub struct PathBuf {
     pub bytes: [u8; PATH_BUF],
     /// The walk.
     pub walk: Walk,
+    /// The search for another mount of the same file system.
+    pub search: Search,
 }
 
 /// Process state: fork, exec, exit, control groups. The loader sets the size.
@@ -41,6 +46,10 @@ pub static RECORDS: Array<RecordBuf> = Array::with_max_entries(1, 0);
 /// By CPU: the path buffer.
 #[map]
 pub static PATHS: Array<PathBuf> = Array::with_max_entries(1, 0);
+
+/// By file system and mount namespace: the mount that names the files of the one in the other.
+#[map]
+pub static MOUNTS: LruHashMap<MountKey, KnownMount> = LruHashMap::with_max_entries(4096, 0);
 
 /// Counters and pending gaps.
 #[map]

@@ -2,7 +2,7 @@
 
 use vedette_abi::{InodeFacts, path_flags};
 
-use super::{Ptr, kfields, kstruct, mount::VfsMount, probed};
+use super::{Ptr, kfields, kstruct, mount::VfsMount};
 
 kstruct!(
     /// `files_struct`
@@ -74,10 +74,35 @@ impl Dentry {
         self.name().0
     }
 
+    /// [`path_flags::DELETED`] where the file has no name any more.
+    #[inline(always)]
+    pub fn deleted_flag(self) -> u32 {
+        if self.is_unlinked() { path_flags::DELETED } else { 0 }
+    }
+
     /// Whether it has been taken out of its directory (`d_unhashed`) and is not a root.
     #[inline(always)]
     pub fn is_unlinked(self) -> bool {
         self.hash_pprev().0.is_null() && self.parent().0 != self.0
+    }
+}
+
+kstruct!(
+    /// `super_block`
+    SuperBlock
+);
+kfields!(probed SuperBlock {
+    dev: u32 = SB_DEV;
+    magic: u64 = SB_MAGIC;
+    root -> Dentry = SB_ROOT;
+    first_mount: Ptr = SB_MOUNTS;
+});
+
+impl SuperBlock {
+    /// The address, to compare.
+    #[inline(always)]
+    pub fn as_ptr(self) -> *const u8 {
+        self.0
     }
 }
 
@@ -92,7 +117,7 @@ kfields!(probed Inode {
     gid: u32 = INODE_GID;
     nlink: u32 = INODE_NLINK;
     rdev: u32 = INODE_RDEV;
-    sb: Ptr = INODE_SB;
+    sb -> SuperBlock = INODE_SB;
     ctime_sec: i64 = INODE_CTIME_SEC;
     ctime_nsec: u32 = INODE_CTIME_NSEC;
     mtime_sec: i64 = INODE_MTIME_SEC;
@@ -116,21 +141,22 @@ impl Inode {
     /// Fills what a record carries about a file. Of the path's flags it is those of the layer; the others are added by
     /// who knows the path.
     #[inline(always)]
-    pub fn facts(self, out: &mut InodeFacts) {
+    pub fn facts(self, out: &mut InodeFacts) -> SuperBlock {
         let sb = self.sb();
         out.ino = self.ino();
         out.ctime_sec = self.ctime_sec();
         out.ctime_nsec = self.ctime_nsec() & NSEC_MASK;
         out.mtime_sec = self.mtime_sec();
         out.mtime_nsec = self.mtime_nsec();
-        out.dev = probed(sb.0, &super::SB_DEV);
-        out.magic = probed(sb.0, &super::SB_MAGIC);
+        out.dev = sb.dev();
+        out.magic = sb.magic();
         out.uid = self.uid();
         out.gid = self.gid();
         out.nlink = self.nlink();
         out.mode = u32::from(self.mode());
         out.rdev = self.rdev();
         out.path_flags = self.layer(out.magic);
+        sb
     }
 }
 
@@ -138,7 +164,7 @@ impl File {
     /// [`path_flags::DELETED`] where the file has no name any more.
     #[inline(always)]
     pub fn deleted_flag(self) -> u32 {
-        if self.dentry().is_unlinked() { path_flags::DELETED } else { 0 }
+        self.dentry().deleted_flag()
     }
 
     /// The socket behind `private_data`; only meaningful where the inode is a socket's.

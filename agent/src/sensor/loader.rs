@@ -1,6 +1,6 @@
 //! Loading the object: offsets first, then each program on its own, so that one refusal costs one capability.
 
-use std::{borrow::Cow, io::Read};
+use std::{borrow::Cow, io::Read, os::unix::fs::MetadataExt};
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader, VerifierLogLevel,
@@ -113,6 +113,11 @@ struct SpecPod(CallSpec);
 #[allow(unsafe_code, reason = "aya asks for this promise about plain bytes")]
 unsafe impl aya::Pod for SpecPod {}
 
+/// The mount namespace of the host's first process, by its inode number; 0 where it cannot be told.
+fn host_mount_namespace() -> u32 {
+    std::fs::metadata("/proc/1/ns/mnt").map_or(0, |meta| meta.ino() as u32)
+}
+
 impl Sensor {
     /// Loads the object and every program that the kernel takes. Nothing runs yet.
     ///
@@ -137,6 +142,7 @@ impl Sensor {
                 _ => None,
             })
             .collect();
+        let newest_first = u32::from(btf.field("mount", "mnt_next_for_sb")?.is_some());
         drop(btf);
 
         let group_dead = u32::from(exit_args.is_some_and(|n| n > 1));
@@ -147,6 +153,8 @@ impl Sensor {
                 ("UPID_SIZE", upid_size),
                 ("CGROUP_SUBSYS", subsystem),
                 ("SKIP_TGID", options.skip_tgid),
+                ("HOST_MNT_NS", host_mount_namespace()),
+                ("MOUNTS_NEWEST_FIRST", newest_first),
             ])
             .collect();
         debug_assert!(values.len() >= KERNEL_FIELDS.len());
