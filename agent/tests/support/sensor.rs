@@ -39,6 +39,17 @@ impl Records {
 
 /// Runs `action` while every event type named in `types` is reported, and returns all records.
 pub fn record(types: &[&str], action: impl FnOnce()) -> Records {
+    let mut plan = Plan::default();
+    for name in types {
+        plan.want(name, EVERY_SCOPE);
+    }
+    plan.want_failed_opens();
+    plan.want_environment();
+    record_plan(&plan, action)
+}
+
+/// Runs `action` while everything in the plan is reported, and returns all records.
+pub fn record_plan(plan: &Plan, action: impl FnOnce()) -> Records {
     let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let hierarchy = Hierarchy::of_host().unwrap();
     let mut sensor = Sensor::load(&SensorOptions {
@@ -50,13 +61,7 @@ pub fn record(types: &[&str], action: impl FnOnce()) -> Records {
     .unwrap();
     let (state, events) = sensor.take_rings().unwrap();
     let pump = Pump::start(Drain::new(state, events)).unwrap();
-    let mut plan = Plan::default();
-    for name in types {
-        plan.want(name, EVERY_SCOPE);
-    }
-    plan.want_failed_opens();
-    plan.want_environment();
-    sensor.apply(&plan).unwrap();
+    sensor.apply(plan).unwrap();
     let reader = std::thread::spawn({
         let batches = pump.batches.clone();
         move || batches.into_iter().flat_map(|b| b.iter().map(<[u8]>::to_vec).collect::<Vec<_>>()).collect()

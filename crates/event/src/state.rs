@@ -1,5 +1,8 @@
 //! What the records say about the node: processes and control groups, brought up to date one record at a time.
 
+mod excerpt;
+mod refresh;
+
 use std::sync::Arc;
 
 use vedette_abi::{Call, Kind, ProcessExec, TaskFacts};
@@ -7,6 +10,8 @@ use vedette_abi::{Call, Kind, ProcessExec, TaskFacts};
 use crate::{
     Body, Cgroups, Exec, Origin, Process, ProcessId, ProcessKey, ProcessTable, Record, process::ExeFacts,
 };
+
+pub use excerpt::Excerpt;
 
 /// Bounds of the state.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +61,8 @@ pub struct State {
     stats: StateStats,
     last_prune: u64,
     hierarchy: Option<u32>,
+    /// What the process of the last record was before that record changed it.
+    before: Option<TaskFacts>,
 }
 
 /// Nanoseconds of event time between two prunings.
@@ -70,6 +77,7 @@ impl State {
             stats: StateStats::default(),
             last_prune: 0,
             hierarchy: limits.hierarchy,
+            before: None,
         }
     }
 
@@ -82,16 +90,24 @@ impl State {
         self.stats
     }
 
+    /// What the kernel held about the process of the record that was applied last before the call that the record
+    /// tells of; `None` where that changed nothing that is known. As whom a call was made is a question of that, not of
+    /// what the process is afterwards.
+    pub fn before(&self) -> Option<&TaskFacts> {
+        self.before.as_ref()
+    }
+
     /// Applies a record.
     pub fn apply(&mut self, record: &Record<'_>) -> Applied {
         let time = record.header.time;
+        self.before = None;
         if time.saturating_sub(self.last_prune) >= PRUNE_EVERY {
             self.last_prune = time;
             self.processes.prune(time);
             self.cgroups.prune(time);
         }
         let nobody = Applied { process: None, incomplete: false };
-        match &record.body {
+        let applied = match &record.body {
             Body::ProcessFork(fork) => {
                 let id = self.fork(&fork.task, Origin::Fork);
                 self.known(id)
@@ -121,7 +137,7 @@ impl State {
             }
             Body::CgroupMkdir { facts, path } => {
                 if self.names_containers(facts.hierarchy) {
-                    self.cgroups.insert(facts.id, &String::from_utf8_lossy(path));
+                    self.cgroups.insert_made(facts.id, &String::from_utf8_lossy(path), time);
                 }
                 nobody
             }
@@ -142,6 +158,23 @@ impl State {
                 self.change(record, task, syscall.ret, strings.path)
             }
             Body::FileOpen { .. } | Body::NetCall { .. } | Body::Syscall { .. } => self.actor(record),
+        };
+        if let Some(id) = applied.process {
+            self.follow(id, record);
+        }
+        applied
+    }
+
+    /// A record's header names the group in which it happened, which is newer than what a fork or exec told: tasks are
+    /// moved between groups without a record of their own.
+    fn follow(&mut self, id: ProcessId, record: &Record<'_>) {
+        let told_by_itself = !matches!(record.body, Body::ProcessFork(_) | Body::ProcessSnapshot(_));
+        let cgroup = record.header.cgroup;
+        if told_by_itself
+            && cgroup != 0
+            && let Some(process) = self.processes.get_mut(id)
+        {
+            process.task.cgroup = cgroup;
         }
     }
 
@@ -172,11 +205,15 @@ impl State {
         if process.origin == Origin::Header {
             return applied;
         }
-        let comm = process.task.comm;
-        process.task = *task;
-        if record.header.tid != record.header.tgid {
-            // The name of another thread is not that of the process.
-            process.task.comm = comm;
+        if record.header.tid == record.header.tgid {
+            self.before = Some(process.task);
+            process.task = *task;
+        } else {
+            // Names, ids, capabilities and namespaces belong to threads: those of the process are its leader's. These
+            // are shared by all threads.
+            let known = &mut process.task;
+            (known.sid, known.pgid, known.vsid, known.vpgid) = (task.sid, task.pgid, task.vsid, task.vpgid);
+            (known.tty, known.threads) = (task.tty, task.threads);
         }
         let moves = matches!(record.call, Some(Call::Chdir | Call::Fchdir));
         if moves && ret >= 0 && !directory.is_empty() {

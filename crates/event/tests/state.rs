@@ -6,7 +6,7 @@ use std::{net::SocketAddr, sync::Arc};
 use proptest::prelude::*;
 use vedette_event::{
     Applied, Exec, Origin, Process, ProcessKey, State, StateLimits,
-    abi::{Ring, task_flags},
+    abi::{self, Call, Ring, task_flags},
     decode,
     process::{GRACE, MAX_ANCESTORS, TICK},
     testing::{RecordBuilder, task},
@@ -314,4 +314,98 @@ proptest! {
             prop_assert!(state.processes.ancestors(id).count() <= cap);
         }
     }
+}
+
+#[test]
+fn a_change_is_the_leaders_and_what_was_before_is_kept_for_the_event() {
+    let (mut state, process) = (state(), key(20, 200));
+    apply(&mut state, RecordBuilder::process_exec(process, "/bin/su", &["su"]).uid(1000).time(5).build());
+    assert!(state.before().is_none());
+    let change = |uid: u32| {
+        RecordBuilder::process_change(process, Some(Call::Setuid)).uid(uid).comm("su").facts(|t| t.sid = 7)
+    };
+    // Another thread's ids are not those of the process; its session is.
+    let mut by_thread = change(5);
+    by_thread.header.tid = 21;
+    let after = known(&mut state, by_thread.build());
+    assert_eq!((after.task.uid, after.task.sid), (1000, 7));
+    assert!(state.before().is_none());
+
+    let after = known(&mut state, change(0).build());
+    assert_eq!((after.task.uid, state.before().unwrap().uid), (0, 1000));
+    assert_eq!(&*after.exec.exe_path, b"/bin/su", "it runs the same program");
+
+    // A new name without a call, and a child that inherits all.
+    let child = key(30, 300);
+    let renamed =
+        known(&mut state, RecordBuilder::process_change(process, None).uid(0).comm("renamed").build());
+    assert_eq!(renamed.comm(), b"renamed");
+    apply(&mut state, RecordBuilder::process_fork(child, process).uid(0).comm("renamed").build());
+    assert!(state.before().is_none(), "of the last record only");
+    assert_eq!(get(&state, child).cmdline(), &b"renamed"[..]);
+    assert_eq!(parent(&state, child), Some(process));
+}
+
+#[test]
+fn a_change_of_directory_counts_only_if_it_was_made() {
+    let (mut state, process) = (state(), key(20, 200));
+    apply(&mut state, RecordBuilder::process_exec(process, "/bin/sh", &["sh"]).cwd("/srv").time(5).build());
+    let chdir = |ret: i64, path: &str| {
+        RecordBuilder::process_change(process, Some(Call::Chdir))
+            .string(abi::strings::PATH, path)
+            .with(|change| change.syscall.ret = ret)
+            .build()
+    };
+    assert_eq!(&*known(&mut state, chdir(-2, "/srv")).cwd, b"/srv");
+    assert_eq!(&*known(&mut state, chdir(0, "/tmp")).cwd, b"/tmp");
+    // A new root is none.
+    let chroot =
+        RecordBuilder::process_change(process, Some(Call::Chroot)).string(abi::strings::PATH, "/var").build();
+    assert_eq!(&*known(&mut state, chroot).cwd, b"/tmp");
+}
+
+#[test]
+fn what_was_lost_about_a_living_process_is_taken_over_and_what_records_told_is_kept() {
+    let mut state = State::new(StateLimits::default());
+    let (shell, child) = (ProcessKey { tgid: 5, start: 10 }, ProcessKey { tgid: 6, start: 20 });
+    let apply = |state: &mut State, bytes: Vec<u8>| state.apply(&decode(&bytes).unwrap()).process.unwrap();
+    apply(&mut state, RecordBuilder::process_exec(shell, "/bin/bash", &["bash", "-c", "x"]).build());
+    apply(&mut state, RecordBuilder::process_fork(child, shell).build());
+    let id = apply(
+        &mut state,
+        RecordBuilder::process_exec(child, "/usr/bin/python3", &["python3", "a.py"])
+            .parent(shell)
+            .time(30)
+            .build(),
+    );
+    let known = |state: &State| state.processes.get(id).unwrap().clone();
+    let before = known(&state);
+    assert!(!state.refresh(before.clone()), "the same is no change");
+
+    // A title of its own making changes nothing.
+    let mut read = before.clone();
+    read.exec = Arc::new(Exec { argv: b"harmless\0".as_slice().into(), time: 0, ..(*before.exec).clone() });
+    assert!(!state.refresh(read.clone()));
+    assert_eq!(known(&state).exec.argv, before.exec.argv);
+    // Other ids, and a parent that took over.
+    read.task.euid = 1000;
+    (read.task.parent_tgid, read.task.parent_start) = (1, 1);
+    assert!(state.refresh(read.clone()));
+    let now = known(&state);
+    assert_eq!((now.task.euid, now.task.parent_tgid), (1000, shell.tgid));
+    assert_eq!(state.processes.ancestors(id).map(|(_, p)| p.key).collect::<Vec<_>>(), [shell]);
+    // The same file under another name, and another file.
+    read.task.comm[..5].copy_from_slice(b"other");
+    assert!(state.refresh(read.clone()));
+    assert_eq!(&*known(&state).exec.argv, b"harmless\0");
+    let mut exec = (*read.exec).clone();
+    exec.exe.0.ino += 1;
+    exec.exe_path = b"/usr/bin/perl".as_slice().into();
+    read.exec = exec.into();
+    assert!(state.refresh(read.clone()));
+    assert_eq!(&*known(&state).exec.exe_path, b"/usr/bin/perl");
+    // One that has ended is left alone.
+    state.processes.exit(child, 40);
+    read.task.euid = 0;
+    assert!(!state.refresh(read));
 }

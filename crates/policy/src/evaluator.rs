@@ -159,8 +159,13 @@ impl Evaluator {
                 .map(|(memory, facts)| memory.run(program, facts, self.events, &*self.resolver))
                 .collect(),
         };
+        // A condition that does not say so is not about programs that could not be started.
+        let failed_exec = facts.is_failed_exec();
         let mut roots = roots.iter();
         while let Some(root) = roots.next() {
+            if failed_exec && !root.asks_for_result {
+                continue;
+            }
             let Some(name) = names.holds(root.node) else { continue };
             let rule = &self.set.rules()[root.rule as usize];
             let state = &mut self.states[root.rule as usize];
@@ -186,6 +191,20 @@ impl Evaluator {
         for (memory, cache) in self.others.iter_mut().zip(others) {
             memory.cache = cache;
         }
+    }
+
+    /// Whether anything depends on this event and on facts that are awaited ([`Facts::is_awaited`]): some condition
+    /// holds, or will, or may. No rule remembers that it was asked.
+    pub(crate) fn concerns<F: Facts>(&mut self, facts: &F) -> bool {
+        let roots = &self.set.program.roots[facts.event_type().index()];
+        if roots.is_empty() {
+            return false;
+        }
+        self.events += 1;
+        let mut run = self.memory.run(&self.set.program, facts, self.events, &*self.resolver);
+        let concerned = roots.iter().any(|root| run.holds_regardless(root.node) != Some(false));
+        self.memory.cache = run.cache.into_state();
+        concerned
     }
 
     /// Hands over the summaries that are due at `time` (nanoseconds since 1970), when there may be no event to bring
@@ -259,6 +278,9 @@ fn sequence<F: Facts>(
     let mut under = vec![names.run(name).facts];
     while let Some(next) = roots.as_slice().first().filter(|next| next.rule == first.rule) {
         roots.next();
+        if !next.asks_for_result && names.first.facts.is_failed_exec() {
+            continue;
+        }
         if let Some(name) = names.holds(next.node) {
             steps.push(next.step as usize);
             under.push(names.run(name).facts);

@@ -13,7 +13,7 @@ mod text;
 
 use vedette_event::{
     Record, View,
-    abi::{self, Call},
+    abi::{self, Call, Kind},
 };
 
 use std::cell::OnceCell;
@@ -139,15 +139,23 @@ impl Facts for LiveFacts<'_> {
         self.view.time()
     }
 
+    fn is_failed_exec(&self) -> bool {
+        self.view.record.kind == Kind::ExecFailed
+    }
+
     fn get<'a>(&'a self, field: FieldId, arg: &FieldArg) -> Value<'a> {
         let value = match FAMILIES[field as usize] {
             Family::Event => event::get(self, field, arg),
             Family::Process => process::get(self, field, arg),
             Family::Descriptor => descriptor::get(self, field),
-            Family::Container => container::get(self, field),
+            Family::Container => container::get(self, field, arg),
             Family::Other => None,
         };
         value.unwrap_or_default()
+    }
+
+    fn is_awaited(&self, field: FieldId) -> bool {
+        matches!(FAMILIES[field as usize], Family::Container) && container::is_awaited(self, field)
     }
 
     fn each<'a>(&'a self, field: FieldId, arg: &FieldArg, push: &mut dyn FnMut(Value<'a>)) {

@@ -183,7 +183,8 @@ pub fn directory(path: &[u8]) -> &[u8] {
     match path.iter().rposition(|b| *b == b'/') {
         Some(0) => &path[..1],
         Some(at) => &path[..at],
-        None => &[],
+        // Not `&[]`: that would be no part of the path.
+        None => &path[..0],
     }
 }
 
