@@ -96,7 +96,7 @@ fn stdio(file: File, record: &mut Record, out: &mut StdFile) {
     }
     let inode = file.inode();
     out.ino = inode.ino();
-    out.magic = inode.magic();
+    out.magic = inode.sb().magic();
     out.mode = u32::from(inode.mode());
     if inode.is_socket() {
         file.socket_facts(&mut out.socket);
