@@ -38,7 +38,7 @@ fn main() -> ExitCode {
         return code;
     }
     let arguments = Arguments::from_args();
-    if !harness::may_load_bpf("published") {
+    if !harness::may_load_bpf("published_rules") {
         return ExitCode::SUCCESS;
     }
     let Some(files) = published::files() else { return ExitCode::SUCCESS };

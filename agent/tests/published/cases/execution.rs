@@ -141,7 +141,7 @@ pub const CASES: &[Case] = &[
                 // The interpreter is the executable.
                 &Doer { name: "script", exe_path: "/tmp/sh", parent: "runc", command: "script /tmp/script" },
             )
-            .as_user("captain", 0)
+            .by_user("captain", 0)
             .with("proc.exe_ino.ctime", ctime)
             .with("proc.exe_ino.mtime", mtime)
             .holding(container)
@@ -190,7 +190,7 @@ pub const CASES: &[Case] = &[
                 command: &format!("{name} cat /proc/self/comm"),
             };
             Deed::new(By::Container(container.id().to_owned()), "execve", &doer)
-                .as_user("captain", 0)
+                .by_user("captain", 0)
                 .with("proc.cwd", "/")
                 .holding(container)
         },
