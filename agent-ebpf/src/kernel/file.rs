@@ -154,6 +154,12 @@ impl Inode {
 }
 
 impl File {
+    /// No file.
+    #[inline(always)]
+    pub fn none() -> Self {
+        Self(core::ptr::null())
+    }
+
     /// [`path_flags::DELETED`] where the file has no name any more.
     #[inline(always)]
     pub fn deleted_flag(self) -> u32 {

@@ -1,6 +1,7 @@
 //! Arguments by table: their names, where each is in the record, and how it is written.
 
 mod exec_failed;
+mod io_uring;
 mod kernel_control;
 mod memory;
 mod process_change;
@@ -136,6 +137,7 @@ pub fn of_call(call: Call) -> &'static [Argument] {
         Kind::ProcessControl => process_control::arguments(call),
         Kind::KernelControl => kernel_control::arguments(call),
         Kind::Memory => memory::arguments(call),
+        Kind::IoUring => io_uring::arguments(call),
         Kind::ExecFailed => exec_failed::arguments(call),
         _ => None,
     };
