@@ -60,6 +60,9 @@ pub fn watch(types: &[&str], action: impl FnOnce(&Sensor)) -> Records {
         plan.want(name, EVERY_SCOPE);
     }
     plan.want_failed_opens();
+    if types.contains(&"execve") {
+        plan.want_failed_execs(EVERY_SCOPE);
+    }
     plan.want_environment();
     sensor.apply(&plan).unwrap();
     for program in sensor.programs() {
