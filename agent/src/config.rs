@@ -165,6 +165,7 @@ impl Config {
             root: args.host_root.or(file.host_root).unwrap_or(usual.root),
             cri_sockets: if args.cri_sockets.is_empty() { file.cri_sockets } else { args.cri_sockets },
             wait: args.metadata_wait.or(file.metadata_wait.map(|w| w.0)).unwrap_or(usual.wait),
+            give_up: usual.give_up,
             pods,
         };
         let wants_identity = !args.no_container_metadata && file.container_metadata.unwrap_or(true);

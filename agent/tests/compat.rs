@@ -18,8 +18,9 @@ use std::{
 };
 
 use i386::{Low, call, native};
-use sensor::{Records, record};
-use vedette_abi::{Call, header_flags};
+use sensor::{Records, record, record_plan};
+use vedette_abi::{Call, EVERY_SCOPE, header_flags};
+use vedette_agent::sensor::Plan;
 use vedette_event::{Body, Record};
 
 const AT_FDCWD: u32 = -100i32 as u32;
@@ -164,7 +165,11 @@ fn processes_and_memory_by_the_32_bit_entry() {
     let missing = root.join("no-program");
     let mut low = Low::new();
     let mut at = 0;
-    let records = record(&["mmap", "setfsuid", "execve"], || {
+    let mut plan = Plan::default();
+    plan.want("mmap", EVERY_SCOPE);
+    plan.want("setfsuid", EVERY_SCOPE);
+    plan.want_failed_execs(EVERY_SCOPE);
+    let records = record_plan(&plan, || {
         // The user id for file access it has already: nothing changes.
         assert_eq!(call(215, &[nix::unistd::geteuid().as_raw()]), nix::unistd::geteuid().as_raw() as i32);
         // mmap2: readable and executable, private and anonymous; the last argument is in pages.

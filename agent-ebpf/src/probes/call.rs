@@ -17,6 +17,10 @@ const AT_FDCWD: i32 = -100;
 /// `F_DUPFD` and `F_DUPFD_CLOEXEC` of `<fcntl.h>`.
 const F_DUPFD: u64 = 0;
 const F_DUPFD_CLOEXEC: u64 = 1030;
+/// `<linux/prctl.h>`.
+const PR_SET_NAME: u32 = 15;
+/// `<linux/reboot.h>`.
+const LINUX_REBOOT_CMD_RESTART2: u32 = 0xa1b2_c3d4;
 
 macro_rules! programs {
     ($($name:ident $kind:ident;)*) => {$(
@@ -89,7 +93,7 @@ pub fn fill(exit: &Exit, spec: &CallSpec, record: &mut Record, body: &mut Syscal
         exit,
         (&raw mut body.values as *mut u8).wrapping_add(32),
         arg(body, spec.mem2),
-        spec.mem2_len & 32,
+        spec.mem2_len & 0x3f,
     );
     match spec.file {
         0 => {}
@@ -109,7 +113,10 @@ pub fn fill(exit: &Exit, spec: &CallSpec, record: &mut Record, body: &mut Syscal
             let fd = if number == RET { exit.ret } else { i64::from(arg(body, number) as i32) };
             if fd >= 0 {
                 let of = if number == RET { exit.returned_file() } else { exit.file(fd as u32) };
-                file(of, record, body);
+                describe(of, record, body);
+                if is_about_pidfd(exit.call) {
+                    body.values[0] = u64::from(of.pidfd_target());
+                }
             }
         }
     }
@@ -119,7 +126,7 @@ pub fn fill(exit: &Exit, spec: &CallSpec, record: &mut Record, body: &mut Syscal
     body.lens[strings::RAW2] = raw2.len;
     body.lens[strings::BASE] = base(exit, record, body, spec.base, &raw);
     body.lens[strings::BASE2] = base(exit, record, body, spec.base2, &raw2);
-    if spec.data != 0 {
+    if spec.data != 0 && is_string(exit) {
         let at = arg(body, spec.data);
         body.lens[strings::DATA] = if spec.data_len == 0 {
             record.append_user_str(at as *const u8).unwrap_or(0)
@@ -137,9 +144,24 @@ fn copy_memory(exit: &Exit, to: *mut u8, from: u64, len: u8) {
     }
 }
 
+/// Whether the call is about a process that a descriptor stands for.
+#[inline(always)]
+fn is_about_pidfd(call: u8) -> bool {
+    call == Call::PidfdSendSignal as u8 || call == Call::PidfdOpen as u8 || call == Call::PidfdGetfd as u8
+}
+
+/// Whether the argument that is a string by the table is one: of some calls it is what another argument says.
+#[inline(always)]
+fn is_string(exit: &Exit) -> bool {
+    if exit.call == Call::Prctl as u8 {
+        return exit.args[0] as u32 == PR_SET_NAME;
+    }
+    exit.call != Call::Reboot as u8 || exit.args[2] as u32 == LINUX_REBOOT_CMD_RESTART2
+}
+
 /// What is behind a descriptor.
 #[inline(always)]
-fn file(file: File, record: &mut Record, body: &mut Syscall) {
+fn describe(file: File, record: &mut Record, body: &mut Syscall) {
     if file.is_null() {
         return;
     }

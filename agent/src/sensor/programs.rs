@@ -102,6 +102,18 @@ pub const PROGRAMS: &[Program] = &[
         always: true,
     },
     Program {
+        name: "process_rename",
+        hook: Hook::Tracepoint { name: "task_rename", args: 2 },
+        without: "a process that renames itself keeps its old name until its next exec",
+        always: true,
+    },
+    Program {
+        name: "process_move",
+        hook: Hook::Tracepoint { name: "cgroup_attach_task", args: 3 },
+        without: "a process that is moved into a container is known to be there only with its next event",
+        always: true,
+    },
+    Program {
         name: "file_open",
         hook: Hook::SyscallExit(Kind::FileOpen),
         without: "no open is seen, and no rule about one can match",

@@ -6,12 +6,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-mod act;
 mod cases;
-mod stage;
 
+#[path = "../support/act.rs"]
+mod act;
 #[path = "../support/harness.rs"]
 mod harness;
+#[path = "../support/stage.rs"]
+mod stage;
 
 use std::{process::ExitCode, sync::Arc};
 

@@ -1,15 +1,18 @@
-//! Waiting for what tells nobody that it happened.
+//! Polling with a deadline, for what cannot be waited for in any other way.
 
 use std::time::{Duration, Instant};
 
-/// Asks again and again until it is so.
+/// Asks until there is an answer.
 ///
 /// # Panics
-/// It is not so after ten seconds.
-pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what}: not after ten seconds");
+/// There is none in time.
+pub fn until<T>(what: &str, patience: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + patience;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "after {patience:?} still waiting for {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

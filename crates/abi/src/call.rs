@@ -314,5 +314,7 @@ calls! {
     IoUringOther = 200 => "io_uring", IoUring, [];
 }
 
+/// Linux number of `execve`, native and compat.
+pub const NR_EXECVE: (u64, u64) = (59, 11);
 /// Linux number of `execveat`, native and compat, to tell it from `execve` at the exec tracepoint.
 pub const NR_EXECVEAT: (u64, u64) = (322, 358);

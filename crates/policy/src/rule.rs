@@ -9,7 +9,7 @@ pub use crate::document::native::{Action, Mode, PolicyKind, Scope};
 pub use vedette_event::alert::Priority;
 
 use crate::check::Cond;
-use crate::field::FieldName;
+use crate::field::{FieldId, FieldName};
 use crate::output::Output;
 use crate::source::Span;
 use crate::term::Term;
@@ -115,6 +115,25 @@ pub struct Condition {
     pub text: String,
     /// The condition, typed.
     pub cond: Cond,
+}
+
+impl Condition {
+    /// Whether it says anything about what the call returned. Only then is it evaluated for programs that could not be
+    /// started: a shell tries one directory after the other, and a rule about programs that run means none of that.
+    pub fn asks_for_result(&self) -> bool {
+        self.cond.atoms().iter().flat_map(|atom| atom.fields()).any(is_result)
+    }
+}
+
+fn is_result(field: &FieldName) -> bool {
+    match field.id {
+        FieldId::EvtRes | FieldId::EvtRawres | FieldId::EvtFailed | FieldId::EvtCountError => true,
+        // The result is the first argument.
+        FieldId::EvtArg | FieldId::EvtRawarg => {
+            field.arg.key() == Some("res") || field.arg.index() == Some(0)
+        }
+        _ => false,
+    }
 }
 
 /// What makes a rule match.

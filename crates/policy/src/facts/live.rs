@@ -13,10 +13,10 @@ mod text;
 
 use vedette_event::{
     Record, View,
-    abi::{self, Call},
+    abi::{self, Call, Kind},
 };
 
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::Facts;
@@ -37,8 +37,6 @@ pub struct LiveFacts<'v> {
     /// The flags of an open, likewise.
     flags: OnceCell<Assembled<160>>,
     names: Names,
-    /// Whether something was read that is still awaited: metadata of the container.
-    awaited: Cell<bool>,
 }
 
 /// Names of users and groups that were looked up for the event, so that values can borrow them.
@@ -75,13 +73,7 @@ impl<'v> LiveFacts<'v> {
             path: OnceCell::new(),
             flags: OnceCell::new(),
             names: Names::default(),
-            awaited: Cell::new(false),
         })
-    }
-
-    /// Whether a field was read whose value is not known yet, but awaited.
-    pub(crate) fn has_read_awaited(&self) -> bool {
-        self.awaited.get()
     }
 
     /// The event.
@@ -133,6 +125,10 @@ impl Facts for LiveFacts<'_> {
         self.view.time()
     }
 
+    fn is_failed_exec(&self) -> bool {
+        self.view.record.kind == Kind::ExecFailed
+    }
+
     fn get<'a>(&'a self, field: FieldId, arg: &FieldArg) -> Value<'a> {
         let value = match FAMILIES[field as usize] {
             Family::Event => event::get(self, field, arg),
@@ -143,6 +139,10 @@ impl Facts for LiveFacts<'_> {
             Family::Other => None,
         };
         value.unwrap_or_default()
+    }
+
+    fn is_awaited(&self, field: FieldId) -> bool {
+        matches!(FAMILIES[field as usize], Family::Container) && container::is_awaited(self, field)
     }
 
     fn each<'a>(&'a self, field: FieldId, arg: &FieldArg, push: &mut dyn FnMut(Value<'a>)) {
