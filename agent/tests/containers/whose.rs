@@ -211,6 +211,6 @@ fn numbers(scene: &Scene) {
         let expected = [outside.to_string(), inside.to_string()];
         assert!(numbers.split_whitespace().eq(expected.iter().map(String::as_str)), "{numbers}");
         drop(child.stdin.take());
-        wait::until("the helper to end", PATIENCE, || child.try_wait().unwrap());
+        wait::until_some("the helper to end", PATIENCE, || child.try_wait().unwrap());
     }
 }

@@ -52,14 +52,14 @@ fn plan_of(types: &[&str]) -> Plan {
     plan
 }
 
-/// The same, for an action that asks the sensor.
-pub fn watch(types: &[&str], action: impl FnOnce(&Sensor)) -> Records {
-    watch_plan(&plan_of(types), action)
-}
-
 /// Runs `action` while everything in the plan is reported, and returns all records.
 pub fn record_plan(plan: &Plan, action: impl FnOnce()) -> Records {
     watch_plan(plan, |_| action())
+}
+
+/// [`record`] for an action that asks the sensor.
+pub fn watch(types: &[&str], action: impl FnOnce(&Sensor)) -> Records {
+    watch_plan(&plan_of(types), action)
 }
 
 fn watch_plan(plan: &Plan, action: impl FnOnce(&Sensor)) -> Records {
@@ -75,6 +75,9 @@ fn watch_plan(plan: &Plan, action: impl FnOnce(&Sensor)) -> Records {
     let (state, events) = sensor.take_rings().unwrap();
     let pump = Pump::start(Drain::new(state, events)).unwrap();
     sensor.apply(plan).unwrap();
+    for program in sensor.programs() {
+        assert_eq!(program.degradation(), None);
+    }
     let reader = std::thread::spawn({
         let batches = pump.batches.clone();
         move || batches.into_iter().flat_map(|b| b.iter().map(<[u8]>::to_vec).collect::<Vec<_>>()).collect()
