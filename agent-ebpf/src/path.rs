@@ -30,6 +30,8 @@ pub struct Walk {
     pos: u64,
     flags: u64,
     done: u64,
+    /// See [`set_record_len`].
+    record_len: u64,
 }
 
 #[inline(always)]
@@ -86,6 +88,12 @@ unsafe extern "C" fn step(_index: u64, _context: *mut c_void) -> i64 {
 /// Appends the path of `dentry` in `mount` to the record. Returns its length and [`path_flags`].
 #[inline(always)]
 pub fn append(record: &mut Record, dentry: Dentry, mount: Mount) -> (u16, u32) {
+    append_end(record, dentry, mount, PATH_CAP as u64)
+}
+
+/// Appends at most `most` bytes of the path, the last ones.
+#[inline(always)]
+fn append_end(record: &mut Record, dentry: Dentry, mount: Mount, most: u64) -> (u16, u32) {
     let Some(buf) = this_cpu() else { return (0, 0) };
     let walk = unsafe { &mut (*buf).walk };
     walk.dentry = dentry.as_ptr() as u64;
@@ -99,7 +107,11 @@ pub fn append(record: &mut Record, dentry: Dentry, mount: Mount) -> (u16, u32) {
     if unsafe { core::ptr::read_volatile(&raw const walk.done) } == 0 {
         flags |= path_flags::CUT;
     }
-    let pos = unsafe { core::ptr::read_volatile(&raw const walk.pos) };
+    let mut pos = unsafe { core::ptr::read_volatile(&raw const walk.pos) };
+    if pos < PATH_CAP as u64 - most {
+        pos = PATH_CAP as u64 - most;
+        flags |= path_flags::CUT;
+    }
     if pos >= PATH_CAP as u64 {
         // The root itself.
         return (record.append_kernel(c"/".as_ptr().cast(), 1), flags);
@@ -112,14 +124,19 @@ pub fn append(record: &mut Record, dentry: Dentry, mount: Mount) -> (u16, u32) {
 /// The same of at most [`STDIO_PATH_CAP`] bytes: of a longer path the end.
 #[inline(always)]
 pub fn append_short(record: &mut Record, dentry: Dentry, mount: Mount) -> (u16, u32) {
-    let before = record.len();
-    let (len, flags) = append(record, dentry, mount);
-    if u64::from(len) <= STDIO_PATH_CAP as u64 {
-        return (len, flags);
+    append_end(record, dentry, mount, STDIO_PATH_CAP as u64)
+}
+
+/// Keeps the length of a record for a callback of `bpf_loop` that goes on with it.
+#[inline(always)]
+pub fn set_record_len(len: u64) {
+    if let Some(buf) = this_cpu() {
+        unsafe { (*buf).walk.record_len = len };
     }
-    // What is too long is appended once more, from where the end of it begins.
-    record.truncate(before);
-    let Some(buf) = this_cpu() else { return (0, flags) };
-    let from = unsafe { (&raw const (*buf).bytes).cast::<u8>().add(PATH_CAP - STDIO_PATH_CAP) };
-    (record.append_kernel(from, STDIO_PATH_CAP as u64), flags | path_flags::CUT)
+}
+
+/// The length that was kept last.
+#[inline(always)]
+pub fn record_len() -> u64 {
+    this_cpu().map_or(0, |buf| unsafe { core::ptr::read_volatile(&raw const (*buf).walk.record_len) })
 }

@@ -71,9 +71,17 @@ impl Record {
         unsafe { core::ptr::read_volatile(self.base.add(masked::<{ OFFSET_MASK as i32 }>(offset) as usize)) }
     }
 
-    /// Takes off what was appended after a [`Self::len`] of before.
+    /// This CPU's buffer as another function has left it, filled up to `len`.
     #[inline(always)]
-    pub fn truncate(&mut self, len: u64) {
+    pub fn resume(len: u64) -> Option<Self> {
+        let base =
+            RECORDS.get_ptr_mut(unsafe { bpf_get_smp_processor_id() })?.cast::<RecordBuf>().cast::<u8>();
+        Some(Self { base, len })
+    }
+
+    /// Takes over what another function has appended.
+    #[inline(always)]
+    pub fn set_len(&mut self, len: u64) {
         self.len = len;
     }
 
