@@ -43,6 +43,13 @@ impl Record {
         Some(record)
     }
 
+    /// This CPU's buffer as it is, in a callback of the program that began it.
+    #[inline(always)]
+    pub fn resume() -> Option<Self> {
+        let base = RECORDS.get_ptr_mut(unsafe { bpf_get_smp_processor_id() })?;
+        Some(Self { base: base.cast::<RecordBuf>().cast::<u8>() })
+    }
+
     /// The header.
     #[inline(always)]
     pub fn header(&mut self) -> &mut Header {

@@ -1,17 +1,19 @@
 //! A process replaced its program.
 
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use core::ffi::c_void;
+
+use aya_ebpf::{helpers::generated::bpf_loop, macros::btf_tracepoint, programs::BtfTracePointContext};
 use vedette_abi::{
     ARGV_CAP, Call, ENV_CAP, Kind, ProbeError, ProcessExec, StdFile, filter_flags, path_flags,
 };
 
 use crate::{
     emit, filter,
-    kernel::{Binprm, File, Task},
+    kernel::{Binprm, Task},
     maps::EXECVEAT,
     path,
     probes::process,
-    record::Record,
+    record::{Record, masked},
 };
 
 /// Page size that a partial read falls back to.
@@ -57,10 +59,7 @@ pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
         body.env_len = append_strings::<{ ENV_CAP as u64 - 1 }>(&mut record, start, end);
     }
     if filter::flag(filter_flags::STDIO) {
-        let files = task.files();
-        stdio(files.file(0), &mut record, &mut body.stdio[0]);
-        stdio(files.file(1), &mut record, &mut body.stdio[1]);
-        stdio(files.file(2), &mut record, &mut body.stdio[2]);
+        unsafe { bpf_loop(3, stdio as *mut c_void, core::ptr::null_mut(), 0) };
     }
 
     let tgid = task.tgid();
@@ -88,11 +87,16 @@ fn append_strings<const CAP: u64>(record: &mut Record, start: u64, end: u64) -> 
     }
 }
 
-/// Describes a standard descriptor, and appends its path.
-#[inline(always)]
-fn stdio(file: File, record: &mut Record, out: &mut StdFile) {
+/// Describes a standard descriptor, and appends its path. Called for each of them; a function of its own, because the
+/// verifier would multiply the ways through three in a row.
+unsafe extern "C" fn stdio(number: u64, _context: *mut c_void) -> i64 {
+    let Some(mut record) = Record::resume() else { return 1 };
+    let number = masked::<3>(number);
+    let body = record.body::<ProcessExec>();
+    let out = unsafe { &mut *(&raw mut body.stdio).cast::<StdFile>().add(number as usize) };
+    let file = Task::current().files().file(number as u32);
     if file.is_null() {
-        return;
+        return 0;
     }
     let inode = file.inode();
     out.ino = inode.ino();
@@ -102,9 +106,10 @@ fn stdio(file: File, record: &mut Record, out: &mut StdFile) {
         file.socket_facts(&mut out.socket);
         file.socket().sk().remote(&mut out.socket);
         out.path_flags = path_flags::PSEUDO;
-        return;
+        return 0;
     }
-    let (len, flags) = path::append_short(record, file.dentry(), file.mnt().mount());
+    let (len, flags) = path::append_short(&mut record, file.dentry(), file.mnt().mount());
     out.path_len = len;
     out.path_flags = flags | file.deleted_flag();
+    0
 }
