@@ -1,10 +1,14 @@
 //! Every map of the object, in one place.
 
-use crate::{path::Walk, probes::Pending};
+use crate::{
+    mounts::{KnownMount, MountKey, Search},
+    path::Walk,
+    probes::Pending,
+};
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::{
     macros::map,
-    maps::{Array, HashMap, PerCpuArray, ProgramArray, RingBuf},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
 };
 use vedette_abi::{
     CALLS as CALLS_MAX, CallSpec, CpuState, Filter, IO_URING_OPS, RECORD_CAP, SYSCALLS, ScopeKey,
@@ -26,6 +30,8 @@ pub struct PathBuf {
     pub bytes: [u8; PATH_BUF],
     /// The walk.
     pub walk: Walk,
+    /// The search for another mount of the same file system.
+    pub search: Search,
 }
 
 /// Process state: fork, exec, exit, control groups. The loader sets the size.
@@ -45,6 +51,10 @@ pub static RECORDS: Array<RecordBuf> = Array::with_max_entries(1, 0);
 #[map]
 pub static PATHS: Array<PathBuf> = Array::with_max_entries(1, 0);
 
+/// By file system and mount namespace: the mount that names the files of the one in the other.
+#[map]
+pub static MOUNTS: LruHashMap<MountKey, KnownMount> = LruHashMap::with_max_entries(4096, 0);
+
 /// Counters and pending gaps.
 #[map]
 pub static CPU: PerCpuArray<CpuState> = PerCpuArray::with_max_entries(1, 0);
@@ -60,6 +70,10 @@ pub static HANDLERS: ProgramArray = ProgramArray::with_max_entries(CALLS_MAX as 
 /// By call: what its arguments mean.
 #[map]
 pub static SPECS: Array<CallSpec> = Array::with_max_entries(CALLS_MAX as u32, 0);
+
+/// Processes in an `execveat`: by the time the exec is done the kernel has put the number of `execve` in its place.
+#[map]
+pub static EXECVEAT: LruHashMap<u32, u8> = LruHashMap::with_max_entries(256, 0);
 
 /// Which of the two filters is live.
 #[map]

@@ -53,6 +53,11 @@ impl Plan {
         self.flags |= filter_flags::ENVIRONMENT;
     }
 
+    /// Asks for the standard descriptors of new programs.
+    pub fn want_stdio(&mut self) {
+        self.flags |= filter_flags::STDIO;
+    }
+
     /// Whether the environment of new programs is asked for.
     pub fn wants_environment(&self) -> bool {
         self.flags & filter_flags::ENVIRONMENT != 0
