@@ -92,7 +92,7 @@ impl Sample {
             header: header(Kind::ProcessExec, tgid, 1, start(tgid)),
             kind: Kind::ProcessExec,
             call: Some(Call::Execve),
-            body: Body::ProcessExec { facts, exe, filename: exe, cwd, argv, env: b"" },
+            body: Body::ProcessExec { facts, exe, filename: exe, cwd, argv, env: b"", stdio: [b""; 3] },
             bytes: &[],
         };
         self.process = self.state.apply(&record).process.unwrap();

@@ -162,8 +162,15 @@ fn what_each_kind_of_event_tells() {
     assert_eq!((exit(0x8b).exit_code, exit(0x8b).signal), (None, Some(11)));
 
     let facts = ProcessExec::new_zeroed();
-    let body =
-        Body::ProcessExec { facts, exe: b"/usr/bin/sh", filename: b"./sh", cwd: b"/", argv: b"", env: b"" };
+    let body = Body::ProcessExec {
+        facts,
+        exe: b"/usr/bin/sh",
+        filename: b"./sh",
+        cwd: b"/",
+        argv: b"",
+        env: b"",
+        stdio: [b""; 3],
+    };
     let exec = info(Kind::ProcessExec, body);
     assert_eq!(
         (exec.kind.as_str(), exec.path.as_str(), exec.raw_path.as_str()),

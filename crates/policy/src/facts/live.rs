@@ -7,7 +7,10 @@ mod argument;
 mod container;
 mod descriptor;
 mod event;
+mod io_uring;
+mod path;
 mod process;
+mod stdio;
 mod text;
 
 use vedette_event::{
@@ -31,8 +34,12 @@ pub struct LiveFacts<'v> {
     event_type: EventType,
     /// `fd.name` of a connection, once it was asked for.
     name: OnceCell<Assembled<112>>,
-    /// The path of a failed open, likewise.
-    path: OnceCell<Assembled<192>>,
+    /// Which of a file's names is told.
+    naming: path::Naming,
+    /// The first path of a call, made absolute, likewise.
+    first: OnceCell<path::Text>,
+    /// The second.
+    second: OnceCell<path::Text>,
     /// The flags of an open, likewise.
     flags: OnceCell<Assembled<160>>,
     names: Names,
@@ -65,14 +72,26 @@ pub fn live_event_type(record: &Record<'_>) -> Option<EventType> {
 impl<'v> LiveFacts<'v> {
     /// The facts of an event, or `None` for a record that is none (a gap, a control group).
     pub fn new(view: View<'v>) -> Option<Self> {
+        Self::named(view, path::Naming::Resolved)
+    }
+
+    fn named(view: View<'v>, naming: path::Naming) -> Option<Self> {
         Some(Self {
             view,
             event_type: live_event_type(view.record)?,
             name: OnceCell::new(),
-            path: OnceCell::new(),
+            naming,
+            first: OnceCell::new(),
+            second: OnceCell::new(),
             flags: OnceCell::new(),
             names: Names::default(),
         })
+    }
+
+    /// The same event under the other names of its file: without the bind mount that it was reached through, and as
+    /// it was asked for. Most have none.
+    pub fn further_names(&self) -> impl Iterator<Item = Self> + use<'v> {
+        path::further(self)
     }
 
     /// The event.
@@ -88,6 +107,7 @@ enum Family {
     Process,
     Descriptor,
     Container,
+    IoUring,
     Other,
 }
 
@@ -102,6 +122,7 @@ static FAMILIES: [Family; FIELDS.len()] = {
             }
             [b'f', b'd', b'.', ..] | [b'f', b's', b'.', ..] => Family::Descriptor,
             [b'c', b'o', b'n', b't', ..] | [b'k', b'8', b's', ..] => Family::Container,
+            [b'i', b'o', b'_', ..] => Family::IoUring,
             [b'p', b'r', b'o', b'c', b'.', ..]
             | [b't', b'h', b'r', b'e', ..]
             | [b'u', b's', b'e', b'r', ..]
@@ -132,6 +153,7 @@ impl Facts for LiveFacts<'_> {
             Family::Process => process::get(self, field, arg),
             Family::Descriptor => descriptor::get(self, field),
             Family::Container => container::get(self, field, arg),
+            Family::IoUring => io_uring::get(self, field),
             Family::Other => None,
         };
         value.unwrap_or_default()
@@ -196,6 +218,28 @@ mod tests {
             assert_eq!(text(f, "evt.res"), "SUCCESS");
             assert_eq!(text(f, "container.id"), "host");
             assert_eq!(text(f, "fd.num"), "Int(3)");
+        });
+    }
+
+    #[test]
+    fn what_io_uring_did_says_how() {
+        use abi::header_flags::{IO_URING, SQPOLL, UNCONFIRMED};
+        let key = ProcessKey { tgid: 7, start: 9 };
+        let of = |flags: u16, op: u32| {
+            let mut record = RecordBuilder::file_open(key, "/etc/shadow", "/etc/shadow").ret(3);
+            (record.header.flags, record.header.io_uring_op) = (flags, op);
+            record.build()
+        };
+        with_event(&of(0, 0), |f| assert_eq!(text(f, "io_uring.op"), "Absent"));
+        with_event(&of(IO_URING | SQPOLL, abi::IORING_OP_OPENAT2.into()), |f| {
+            assert_eq!(text(f, "io_uring.op"), "IORING_OP_OPENAT2");
+            assert_eq!(text(f, "io_uring.sqpoll"), "Bool(true)");
+            assert_eq!(text(f, "io_uring.direct"), "Bool(false)");
+            assert_eq!(text(f, "io_uring.confirmed"), "Bool(true)");
+        });
+        with_event(&of(IO_URING | UNCONFIRMED, 250), |f| {
+            assert_eq!(text(f, "io_uring.op"), "250");
+            assert_eq!(text(f, "io_uring.confirmed"), "Bool(false)");
         });
     }
 
