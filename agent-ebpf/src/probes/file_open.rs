@@ -109,7 +109,7 @@ pub fn file_open(ctx: BtfTracePointContext) -> i32 {
         }
     }
     if let Some(seen) = &seen {
-        body.alias_len = path::append_alias(&mut record, seen, exit.task);
+        body.alias_len = path::append_aliases(&mut record, seen, exit.task);
     }
     emit::emit(Kind::FileOpen, exit.call, exit.flags(), exit.task, record);
     0
