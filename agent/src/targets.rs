@@ -200,8 +200,10 @@ impl Targets {
         }
         let other = self.other_root(caller, state)?;
         let path = match (other.path.as_slice(), raw) {
-            (_, [b'/', ..]) => raw.to_vec(),
             (b"/", raw) => joined(base, raw),
+            // It has changed its root since.
+            (_, [b'/', ..]) if call.inode.path_flags & path_flags::CHROOTED == 0 => return None,
+            (_, [b'/', ..]) => raw.to_vec(),
             // The kernel tells the directory from the root of the namespace.
             (root, raw) => joined(base.strip_prefix(root)?, raw),
         };
