@@ -3,9 +3,11 @@
 use crate::path::Walk;
 use aya_ebpf::{
     macros::map,
-    maps::{Array, HashMap, PerCpuArray, ProgramArray, RingBuf},
+    maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
 };
-use vedette_abi::{CALLS as CALLS_MAX, CallSpec, CpuState, Filter, RECORD_CAP, SYSCALLS, ScopeKey};
+use vedette_abi::{
+    CALLS as CALLS_MAX, CallSpec, CpuState, DISPATCH_ROWS, Filter, Peer, PeerKey, RECORD_CAP, ScopeKey,
+};
 
 /// Bytes behind [`RECORD_CAP`] so that the longest string may begin at the last offset.
 pub const RECORD_SLACK: usize = 0x4000;
@@ -47,8 +49,9 @@ pub static PATHS: Array<PathBuf> = Array::with_max_entries(1, 0);
 pub static CPU: PerCpuArray<CpuState> = PerCpuArray::with_max_entries(1, 0);
 
 /// By system call number: the traced call, native in the low byte, 32-bit compat in the high byte; 0 = not traced.
+/// Behind them, the calls of `socketcall(2)`.
 #[map]
-pub static CALLS: Array<u16> = Array::with_max_entries(SYSCALLS, 0);
+pub static CALLS: Array<u16> = Array::with_max_entries(DISPATCH_ROWS, 0);
 
 /// By call: the program that handles its exit.
 #[map]
@@ -69,3 +72,8 @@ pub static FILTERS: Array<Filter> = Array::with_max_entries(2, 0);
 /// By generation and control group: the scopes it is in. The loader sets the size.
 #[map]
 pub static SCOPES: HashMap<ScopeKey, u64> = HashMap::with_max_entries(1024, 0);
+
+/// By socket: the remote end that it last exchanged something with, and who began. The oldest give way: what is not known
+/// counts as changed.
+#[map]
+pub static PEERS: LruHashMap<PeerKey, Peer> = LruHashMap::with_max_entries(16_384, 0);

@@ -4,7 +4,7 @@ use aya::{
     Ebpf,
     maps::{Array, HashMap, MapData, MapError},
 };
-use vedette_abi::{Filter, SYSCALLS, ScopeKey};
+use vedette_abi::{DISPATCH_ROWS, Filter, ScopeKey};
 
 use super::plan::Plan;
 
@@ -76,7 +76,7 @@ impl FilterTables {
             // Not there is as good as removed.
             let _ = self.scopes.remove(&ScopeKeyPod(ScopeKey { generation: old, cgroup: *cgroup }));
         }
-        let mut rows = vec![0u16; SYSCALLS as usize];
+        let mut rows = vec![0u16; DISPATCH_ROWS as usize];
         for (row, entry) in plan.dispatch() {
             if let Some(slot) = rows.get_mut(row as usize) {
                 *slot = entry;

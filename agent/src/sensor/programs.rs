@@ -76,6 +76,12 @@ pub const PROGRAMS: &[Program] = &[
         always: false,
     },
     Program {
+        name: "net_socket",
+        hook: Hook::SyscallExit(Kind::NetSocket),
+        without: "no socket, bind, listen, accept or setsockopt is seen",
+        always: false,
+    },
+    Program {
         name: "fd_dup",
         hook: Hook::SyscallExit(Kind::FdDup),
         without: "no duplication of a descriptor is seen",

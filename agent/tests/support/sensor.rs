@@ -37,8 +37,19 @@ impl Records {
     }
 }
 
-/// Runs `action` while every event type named in `types` is reported, and returns all records.
+/// Runs `action` while every event type named in `types` is reported, and returns all records. What only some rules ask
+/// for is left out where that is done by the thousand: see [`record_all`].
 pub fn record(types: &[&str], action: impl FnOnce()) -> Records {
+    record_with(types, |_| {}, action)
+}
+
+/// The same, with everything that any rule could ask for.
+pub fn record_all(types: &[&str], action: impl FnOnce()) -> Records {
+    record_with(types, Plan::want_all_traffic, action)
+}
+
+/// The same, with what `more` asks for.
+pub fn record_with(types: &[&str], more: impl FnOnce(&mut Plan), action: impl FnOnce()) -> Records {
     let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let hierarchy = Hierarchy::of_host().unwrap();
     let mut sensor = Sensor::load(&SensorOptions {
@@ -56,6 +67,7 @@ pub fn record(types: &[&str], action: impl FnOnce()) -> Records {
     }
     plan.want_failed_opens();
     plan.want_environment();
+    more(&mut plan);
     sensor.apply(&plan).unwrap();
     let reader = std::thread::spawn({
         let batches = pump.batches.clone();

@@ -4,7 +4,7 @@ mod table;
 
 use vedette_event::{Body, abi::FileOpen};
 
-use super::{LiveFacts, descriptor, event, process, text};
+use super::{LiveFacts, event, process, text};
 use crate::field::FieldArg;
 use crate::value::Value;
 
@@ -12,7 +12,6 @@ use crate::value::Value;
 fn names(facts: &LiveFacts<'_>) -> &'static [&'static str] {
     match &facts.view.record.body {
         Body::FileOpen { .. } => &["fd", "name", "flags", "mode", "dev", "ino"],
-        Body::NetCall { .. } => &["res", "tuple", "fd", "addr"],
         Body::ProcessExec { .. } => &[
             "res",
             "exe",
@@ -46,7 +45,9 @@ fn names(facts: &LiveFacts<'_>) -> &'static [&'static str] {
 /// The arguments of an event whose call has a table.
 fn table_of(facts: &LiveFacts<'_>) -> &'static [table::Argument] {
     match (facts.view.record.call, &facts.view.record.body) {
-        (Some(call), Body::Syscall { .. } | Body::ProcessChange { .. }) => table::of_call(call),
+        (Some(call), Body::Syscall { .. } | Body::ProcessChange { .. } | Body::NetCall { .. }) => {
+            table::of_call(call)
+        }
         _ => &[],
     }
 }
@@ -88,17 +89,6 @@ pub fn text<'a>(facts: &'a LiveFacts<'_>, arg: &FieldArg) -> Value<'a> {
             "fd" | "res" => Value::owned(format!("{}", open.ret)),
             _ => fallback(facts, arg),
         },
-        Body::NetCall { facts: connect, .. } => match name {
-            "tuple" => descriptor::name(facts),
-            "addr" => descriptor::remote(facts),
-            "res" => match event::result(facts) {
-                Some(n) if n < 0 => {
-                    vedette_event::errno_name(n.unsigned_abs()).map(Value::str).unwrap_or_default()
-                }
-                _ => Value::owned(connect.ret.to_string()),
-            },
-            _ => fallback(facts, arg),
-        },
         Body::ProcessExec { filename, .. } => match name {
             "exe" => process::exe(facts.view.process).map(Value::bytes).unwrap_or_default(),
             "args" => Value::bytes(process::args(facts.view.process)),
@@ -136,11 +126,6 @@ pub fn number<'a>(facts: &'a LiveFacts<'_>, arg: &FieldArg) -> Value<'a> {
     let task = &process.task;
     match &facts.view.record.body {
         Body::FileOpen { facts: open, .. } => open_number(open, name),
-        Body::NetCall { facts: connect, .. } => match name {
-            "fd" => i64::from(connect.fd).into(),
-            "res" => connect.ret.into(),
-            _ => Value::Absent,
-        },
         Body::ProcessExec { .. } | Body::ProcessFork(_) => match name {
             "res" => event::result(facts).into(),
             "tid" => facts.view.record.header.tid.into(),
