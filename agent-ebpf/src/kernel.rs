@@ -13,6 +13,7 @@ mod cred;
 mod file;
 mod mount;
 mod namespace;
+mod overlay;
 mod pid;
 mod pt_regs;
 mod sock;

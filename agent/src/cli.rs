@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use crate::events::{EVENTS_HELP, EventsArgs};
+
 /// The node agent of Vedette.
 ///
 /// It watches this host through eBPF, holds what it sees against policies, and writes an alert for every match.
@@ -21,6 +23,9 @@ pub enum Command {
     /// Watch this host and write alerts until stopped (Ctrl-C, SIGTERM).
     #[command(after_help = RUN_HELP)]
     Run(Box<RunArgs>),
+    /// Print what processes do, event by event: the raw material of rules.
+    #[command(after_help = EVENTS_HELP)]
+    Events(Box<EventsArgs>),
 }
 
 const RUN_HELP: &str = "\
@@ -84,6 +89,31 @@ pub struct RunArgs {
     /// Serve no socket.
     #[arg(long)]
     pub no_socket: bool,
+
+    /// Ask the runtime at this socket about containers, through the CRI. Can be given several times [default: the sockets
+    /// of containerd, CRI-O, k3s and cri-dockerd].
+    #[arg(long = "cri-socket", value_name = "PATH")]
+    pub cri_sockets: Vec<PathBuf>,
+
+    /// Ask nobody about containers: names, images and pods stay unknown.
+    #[arg(long)]
+    pub no_container_metadata: bool,
+
+    /// How long an event may wait for what its container's runtime says, e.g. 200ms; 0 for not at all [default: 500ms].
+    #[arg(long, value_name = "TIME", value_parser = crate::config::parse_wait)]
+    pub metadata_wait: Option<std::time::Duration>,
+
+    /// Where the host's root directory is seen, if not at / [default: /].
+    #[arg(long, value_name = "PATH")]
+    pub host_root: Option<PathBuf>,
+
+    /// Name of this node in Kubernetes; its pods are watched where there is an API server.
+    #[arg(long, value_name = "NAME", env = "NODE_NAME")]
+    pub node_name: Option<String>,
+
+    /// Watch this node's pods at the API server of this kubeconfig [default: within a pod, the cluster's own].
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
 
     /// How much to log on stderr: error, warn, info, debug, trace.
     #[arg(long, value_name = "LEVEL")]

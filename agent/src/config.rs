@@ -1,8 +1,11 @@
 //! Settings: the defaults, under the file, under the command line.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use crate::cli::{Output, RuleMatching, RunArgs};
+use crate::{
+    cli::{Output, RuleMatching, RunArgs},
+    identity::{IdentitySettings, PodSettings},
+};
 
 /// Why settings could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +44,25 @@ struct File {
     max_processes: Option<usize>,
     max_cgroups: Option<usize>,
     socket: Option<PathBuf>,
+    cri_sockets: Vec<PathBuf>,
+    container_metadata: Option<bool>,
+    metadata_wait: Option<Wait>,
+    host_root: Option<PathBuf>,
+    node_name: Option<String>,
+    kubeconfig: Option<PathBuf>,
     log: Option<String>,
+}
+
+/// A time to wait as written in the file.
+#[derive(Clone, Copy, Debug, serde::Deserialize)]
+#[serde(try_from = "String")]
+struct Wait(Duration);
+
+impl TryFrom<String> for Wait {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        parse_wait(&text).map(Self)
+    }
 }
 
 /// A ring's size as written in the file.
@@ -83,6 +104,10 @@ pub struct Config {
     pub max_cgroups: usize,
     /// Where recorders are served.
     pub socket: Socket,
+    /// Who is asked about containers and pods; `None`: nobody.
+    pub identity: Option<IdentitySettings>,
+    /// Name of the Kubernetes node, where it is one.
+    pub node_name: Option<String>,
     /// Log level.
     pub log: String,
 }
@@ -128,6 +153,21 @@ impl Config {
                     .map_err(|error| ConfigError::Parse { path: name, message: error.to_string() })?
             }
         };
+        let node_name = args.node_name.or(file.node_name).filter(|name| !name.is_empty());
+        let hostname = args.hostname.or(file.hostname).unwrap_or_else(host_name);
+        let kubeconfig = args.kubeconfig.or(file.kubeconfig);
+        // Kubernetes tells every pod where its API server is.
+        let in_cluster = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() && node_name.is_some();
+        let pods = (kubeconfig.is_some() || in_cluster)
+            .then(|| PodSettings { node: node_name.clone().unwrap_or_else(|| hostname.clone()), kubeconfig });
+        let usual = IdentitySettings::default();
+        let identity = IdentitySettings {
+            root: args.host_root.or(file.host_root).unwrap_or(usual.root),
+            cri_sockets: if args.cri_sockets.is_empty() { file.cri_sockets } else { args.cri_sockets },
+            wait: args.metadata_wait.or(file.metadata_wait.map(|w| w.0)).unwrap_or(usual.wait),
+            pods,
+        };
+        let wants_identity = !args.no_container_metadata && file.container_metadata.unwrap_or(true);
         let mut policies = file.policies;
         policies.extend(args.policies);
         let alerts = if args.alerts.is_empty() { file.alerts } else { args.alerts };
@@ -137,13 +177,15 @@ impl Config {
             output: args.output.or(file.output),
             alerts: if alerts.is_empty() { vec![PathBuf::from("-")] } else { alerts },
             metrics: args.metrics.or(file.metrics),
-            hostname: args.hostname.or(file.hostname).unwrap_or_else(host_name),
+            hostname,
             state_ring: args.state_ring.or(file.state_ring.map(|s| s.0)).unwrap_or(2 << 20),
             events_ring: args.events_ring.or(file.events_ring.map(|s| s.0)).unwrap_or(4 << 20),
             rule_matching: args.rule_matching.or(file.rule_matching).unwrap_or_default(),
             max_processes: file.max_processes.unwrap_or(65_536),
             max_cgroups: file.max_cgroups.unwrap_or(16_384),
             socket: Socket::of(args.socket.or(file.socket), args.no_socket),
+            identity: wants_identity.then_some(identity),
+            node_name,
             log: args.log.or(file.log).unwrap_or_else(|| "info".into()),
         })
     }
@@ -178,6 +220,29 @@ pub fn parse_ring_size(text: &str) -> Result<u32, String> {
     Ok(bytes as u32)
 }
 
+/// Longest time that events may be told to wait: they take memory.
+const MOST_WAIT: Duration = Duration::from_secs(10);
+
+/// Reads a time to wait, such as `500ms` or `2s`; at most ten seconds.
+///
+/// # Errors
+/// Says what is wrong with it.
+pub fn parse_wait(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let number: u64 = digits.parse().map_err(|_| format!("`{text}` is not a time such as 500ms"))?;
+    let wait = match unit {
+        "ms" => Duration::from_millis(number),
+        "s" => Duration::from_secs(number),
+        "" if number == 0 => Duration::ZERO,
+        _ => return Err(format!("`{text}` needs a unit: ms or s")),
+    };
+    if wait > MOST_WAIT {
+        return Err(format!("at most {}s, not {text}", MOST_WAIT.as_secs()));
+    }
+    Ok(wait)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -190,6 +255,32 @@ mod tests {
         for bad in ["", "x", "4095", "3MiB", "2GiB", "1KiB", "99999999999999999999", "99999999999M"] {
             assert!(parse_ring_size(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn times_to_wait() {
+        assert_eq!(parse_wait("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_wait(" 2s"), Ok(Duration::from_secs(2)));
+        assert_eq!(parse_wait("0"), Ok(Duration::ZERO));
+        for bad in ["", "5", "x", "11s", "99999999999999999999s", "5m", "-1s"] {
+            assert!(parse_wait(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn who_is_asked_about_containers() {
+        let identity = |args: RunArgs| Config::load(args).unwrap().identity;
+        let usual = identity(RunArgs::default()).unwrap();
+        assert_eq!((usual.wait, usual.pods), (Duration::from_millis(500), None));
+        assert!(identity(RunArgs { no_container_metadata: true, ..RunArgs::default() }).is_none());
+        let asked = identity(RunArgs {
+            kubeconfig: Some("/k".into()),
+            node_name: Some("n1".into()),
+            hostname: Some("h1".into()),
+            ..RunArgs::default()
+        });
+        let pods = PodSettings { node: "n1".into(), kubeconfig: Some("/k".into()) };
+        assert_eq!(asked.unwrap().pods, Some(pods));
     }
 
     #[test]

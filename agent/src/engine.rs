@@ -1,6 +1,7 @@
 //! The thread that knows things: records in, state brought up to date, rules evaluated, alerts out.
 
 mod live;
+mod waiting;
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -16,12 +17,13 @@ use vedette_policy::{
     pipeline::{Outcome, Pipeline, Raised},
 };
 
-use self::live::Live;
+use self::{live::Live, waiting::Waiting};
 use crate::{
     clock,
     hosts::Hosts,
+    identity::{Answer, Identity},
     names::Names,
-    proc::{Proc, Sweep},
+    proc::{Proc, Sweep, Swept, SweptGroup},
     sensor::Batch,
     sink::Sinks,
     stats::Stats,
@@ -41,6 +43,8 @@ pub enum CgroupChange {
 pub enum Control {
     /// Use these policies from now on. The answer comes when they are live.
     Policies(Arc<PolicySet>, Sender<()>),
+    /// So many records of process state were lost, and no gap record has told it yet.
+    LostState(u32),
 }
 
 /// What the engine works with.
@@ -67,6 +71,8 @@ pub struct Engine {
     pub hosts: Option<Arc<Hosts>>,
     /// Who records.
     pub tap: Tap,
+    /// Knows about containers and pods.
+    pub identity: Identity,
 }
 
 /// The running thread.
@@ -80,6 +86,12 @@ impl Running {
     pub fn set_policies(&self, set: Arc<PolicySet>) -> bool {
         let (done, wait) = crossbeam_channel::bounded(1);
         self.control.send(Control::Policies(set, done)).is_ok() && wait.recv().is_ok()
+    }
+
+    /// Says that records of process state were lost, for which no gap record has come. Dropped when something else is
+    /// being asked of the engine: it can be said again.
+    pub fn lost_state(&self, lost: u32) {
+        let _ = self.control.try_send(Control::LostState(lost));
     }
 
     /// Whether the thread has ended.
@@ -108,14 +120,18 @@ impl Engine {
         let thread = std::thread::Builder::new().name("vedette-engine".into()).spawn(move || {
             let mut work = Work::new(self);
             work.replace_policies(Some(policies));
+            work.ask_for_all();
             loop {
+                let quiet = work.give_up_late();
                 select_biased! {
                     recv(requests) -> request => match request {
                         Ok(Control::Policies(set, done)) => {
+                            work.give_up_all();
                             work.replace_policies(Some(set));
                             // Nobody waits any more: no harm.
                             let _ = done.send(());
                         }
+                        Ok(Control::LostState(lost)) => work.lost_state(lost),
                         // Nobody can give us new policies any more; events go on.
                         Err(_) => match batches.recv() {
                             Ok(batch) => work.batch(batch, &recycle),
@@ -123,24 +139,26 @@ impl Engine {
                         },
                     },
                     recv(work.tap.joins()) -> join => work.join(join.ok()),
+                    recv(work.identity.answers()) -> answer => work.answer(answer.ok()),
                     recv(batches) -> batch => match batch {
                         Ok(batch) => work.batch(batch, &recycle),
                         Err(_) => break,
                     },
-                    default(QUIET) => {
+                    default(quiet.min(work.patience())) => {
                         work.advance();
                         work.sweep();
                     }
                 }
             }
+            work.give_up_all();
             work.replace_policies(None);
         })?;
         Ok(Running { thread, control })
     }
 }
 
-/// Processes that are looked for between two batches.
-const SWEEP_STEP: usize = 64;
+/// Processes that are compared with `/proc` between two batches: about two milliseconds' worth.
+const SWEEP_STEP: usize = 16;
 
 /// How long it may be quiet before summaries that are due are told without an event to bring the time.
 const QUIET: Duration = Duration::from_secs(1);
@@ -154,6 +172,9 @@ struct Work {
     stats: Arc<Stats>,
     on_cgroup: Box<dyn FnMut(CgroupChange) + Send>,
     tap: Tap,
+    identity: Identity,
+    /// Containers whose metadata is awaited.
+    waiting: Waiting,
     /// After a loss of state: looks for processes whose end was lost.
     sweep: Option<Sweep>,
 }
@@ -181,6 +202,8 @@ impl Work {
             stats: engine.stats,
             on_cgroup: engine.on_cgroup,
             tap: engine.tap,
+            identity: engine.identity,
+            waiting: Waiting::default(),
             sweep: None,
         }
     }
@@ -191,6 +214,11 @@ impl Work {
             hosts.want(set.needs().hosts);
         }
         self.pipeline.set_policies(set, to_sinks(&self.sinks, &self.stats));
+    }
+
+    /// How long to wait for events before other things are done.
+    fn patience(&self) -> Duration {
+        if self.sweep.is_some() { Duration::ZERO } else { QUIET }
     }
 
     /// Tells the summaries that are due.
@@ -215,6 +243,9 @@ impl Work {
                     self.tap.before(&record, self.names.as_ref());
                     self.record(&record);
                     self.tap.record(bytes);
+                    if let Body::CgroupMkdir { facts, .. } = &record.body {
+                        self.ask_for_group(facts.id);
+                    }
                 }
                 Err(error) => {
                     self.stats.undecodable.fetch_add(1, Relaxed);
@@ -230,22 +261,50 @@ impl Work {
         self.publish(began);
     }
 
-    /// After a loss of state records, a few processes at a time: is each still there?
+    /// After a loss of state records, a few processes at a time: is each still there, and what it was?
     fn sweep(&mut self) {
         let Some(sweep) = &mut self.sweep else { return };
-        let before = sweep.ended();
-        let more = sweep.step(&mut self.pipeline.state, &self.proc, clock::boottime(), SWEEP_STEP);
-        let changed = sweep.ended() > before;
+        let before = sweep.found();
+        let on_cgroup = &mut self.on_cgroup;
+        let more = sweep.step(&mut self.pipeline.state, &self.proc, clock::boottime(), SWEEP_STEP, |group| {
+            on_cgroup(match group {
+                SweptGroup::There(id, path) => CgroupChange::Made(id, path),
+                SweptGroup::Gone(id) => CgroupChange::Removed(id),
+            });
+        });
+        let found = sweep.found();
+        let new = |of: fn(&Swept) -> u64| of(&found) - of(&before);
+        self.stats.sweep_ended.fetch_add(new(|s| s.ended), Relaxed);
+        self.stats.healed.fetch_add(new(|s| s.added) + new(|s| s.changed), Relaxed);
         if !more {
+            self.stats.sweeps.fetch_add(1, Relaxed);
             tracing::info!(
-                ended = sweep.ended(),
+                ended = found.ended,
+                changed = found.changed,
+                added = found.added,
+                groups_added = found.groups_added,
+                groups_removed = found.groups_removed,
                 "the process table was compared with /proc after a loss of records"
             );
             self.sweep = None;
         }
-        if changed {
-            // No record tells of these ends.
+        if found != before {
+            // No record tells of these changes.
             self.tap.resync(&self.pipeline, self.names.as_ref());
+        }
+    }
+
+    /// Records of process state were lost.
+    fn lost_state(&mut self, lost: u32) {
+        match &mut self.sweep {
+            Some(sweep) => sweep.again(),
+            None => {
+                tracing::warn!(
+                    lost,
+                    "records of process state were lost; the process table is compared with /proc"
+                );
+                self.sweep = Some(Sweep::new(&self.pipeline.state, &self.proc));
+            }
         }
     }
 
@@ -259,7 +318,7 @@ impl Work {
                 self.stats.gaps.fetch_add(1, Relaxed);
                 self.stats.gap_lost.fetch_add(u64::from(lost), Relaxed);
                 if matches!(&record.body, Body::Gap(gap) if gap.ring == u32::from(Ring::State as u8)) {
-                    self.sweep = Some(Sweep::new(&self.pipeline.state));
+                    self.lost_state(lost);
                 }
             }
             Outcome::State => match &record.body {
@@ -276,6 +335,10 @@ impl Work {
 
     fn publish(&self, began: Instant) {
         let (stats, state) = (&self.stats, &self.pipeline.state);
+        let hold = self.pipeline.hold_stats();
+        stats.held.store(hold.held, Relaxed);
+        stats.held_gave_up.store(hold.gave_up, Relaxed);
+        stats.held_refused.store(hold.refused, Relaxed);
         let table = state.processes.stats();
         stats.matches.store(self.pipeline.matches(), Relaxed);
         stats.processes.store(table.entries as u64, Relaxed);

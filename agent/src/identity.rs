@@ -1,5 +1,5 @@
 //! Which container a process belongs to: the control group hierarchy that tells, its groups, and what the runtimes on
-//! this machine say about their containers.
+//! this machine and the API server say about containers and pods (`lookup.rs` asks them, on a thread of its own).
 //!
 //! # The hierarchy that names containers
 //!
@@ -18,9 +18,14 @@
 //! `/proc/1/root`, which is the host's if the agent shares the host's pid namespace. Failing that, too, only the agent's
 //! own subtree is seen, and [`Hierarchy::is_partial`] says so.
 
+mod containerd;
+mod cri;
+mod grpc;
 mod hierarchy;
-mod metadata;
+mod lookup;
 mod mounts;
+mod pods;
+mod runtimes;
 mod walk;
 
 use std::path::{Path, PathBuf};
@@ -29,8 +34,10 @@ use vedette_abi::{SCOPE_CONTAINER, SCOPE_HOST, SCOPE_POD};
 use vedette_event::container_of_path;
 
 pub use hierarchy::{CONTROLLERS, Controller, Hierarchy, choose};
-pub use metadata::{Description, Runtimes};
+pub use lookup::{Answer, Identity, IdentitySettings, IdentityStats};
 pub use mounts::{CgroupMount, cgroup_mounts, v1_hierarchies};
+pub use pods::PodSettings;
+pub use runtimes::Runtimes;
 pub use walk::{Group, Walk};
 
 /// Why containers cannot be told apart on this machine.

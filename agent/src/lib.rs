@@ -5,6 +5,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod engine;
+pub mod events;
 pub mod hosts;
 pub mod identity;
 pub mod metrics;

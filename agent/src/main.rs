@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use vedette_agent::{
     cli::{Cli, Command},
+    events,
     run::{self, RunError},
 };
 
@@ -24,8 +25,11 @@ fn main() -> ExitCode {
             return if error.use_stderr() { USAGE.into() } else { ExitCode::SUCCESS };
         }
     };
-    let Command::Run(args) = cli.command;
-    match run::run(*args) {
+    let result = match cli.command {
+        Command::Run(args) => run::run(*args),
+        Command::Events(args) => events::events(*args),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(RunError::Input(text)) => {
             eprintln!("{}", text.trim_end());

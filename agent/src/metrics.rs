@@ -21,12 +21,14 @@ use prometheus_client::{
 use tokio::net::TcpListener;
 use vedette_abi::Kind;
 
-use crate::{sensor::Counters, stats::Stats};
+use crate::{identity::IdentityStats, sensor::Counters, stats::Stats};
 
 /// What is served.
 pub struct Exposed {
     /// The user side's counters.
     pub stats: Arc<Stats>,
+    /// Counters of look-ups about containers and pods.
+    pub identity: Arc<IdentityStats>,
     /// Reads the kernel's books; `None` while they cannot be read.
     pub counters: Box<dyn Fn() -> Option<Counters> + Send + Sync>,
     /// By sink: written, dropped.
@@ -175,7 +177,21 @@ impl Collector for Snapshot {
         counter(e, "processes_evicted", "Processes evicted because the table was full").one(stats.evicted.load(Relaxed))?;
         counter(e, "processes_unknown", "Events of processes that were not known").one(stats.unknown_processes.load(Relaxed))?;
         counter(e, "processes_healed", "Processes read from /proc after a loss").one(stats.healed.load(Relaxed))?;
+        counter(e, "process_table_comparisons", "Comparisons of the process table with /proc after a loss of process state").one(stats.sweeps.load(Relaxed))?;
+        counter(e, "processes_ended_unseen", "Processes whose end only such a comparison told").one(stats.sweep_ended.load(Relaxed))?;
         gauge(e, "cgroups", "Control groups in the table").one(stats.cgroups.load(Relaxed))?;
+        let identity = &self.0.identity;
+        counter(e, "containers_asked", "Containers that runtimes were asked about").one(identity.asked.load(Relaxed))?;
+        counter(e, "containers_described", "Containers that a runtime knew").one(identity.described.load(Relaxed))?;
+        counter(e, "containers_unknown", "Containers that no runtime knew").one(identity.unknown.load(Relaxed))?;
+        counter(e, "containers_late", "Containers whose metadata did not come in time").one(identity.late.load(Relaxed))?;
+        counter(e, "container_runtime_errors", "Calls to container runtimes that failed").one(identity.errors.load(Relaxed))?;
+        counter(e, "pod_changes", "Changes of pods that the API server told of").one(identity.pod_events.load(Relaxed))?;
+        counter(e, "pod_errors", "Failures of the API server").one(identity.pod_errors.load(Relaxed))?;
+        gauge(e, "pods", "Pods of this node that are known").one(identity.pods.load(Relaxed))?;
+        counter(e, "events_held", "Events that waited for the metadata of their container").one(stats.held.load(Relaxed))?;
+        counter(e, "events_held_gave_up", "Events that waited and were evaluated without the metadata").one(stats.held_gave_up.load(Relaxed))?;
+        counter(e, "events_held_refused", "Events that found no room to wait").one(stats.held_refused.load(Relaxed))?;
         counter(e, "policy_reloads", "Policy reloads that succeeded").one(stats.reloads.load(Relaxed))?;
         counter(e, "policy_reload_failures", "Policy reloads that failed; the old policies stayed").one(stats.reload_failures.load(Relaxed))?;
         counter(e, "engine_busy_nanoseconds", "Time the engine worked").one(stats.busy_ns.load(Relaxed))?;

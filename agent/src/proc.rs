@@ -33,7 +33,7 @@ mod stat;
 mod sweep;
 
 pub use stat::{Stat, namespace};
-pub use sweep::Sweep;
+pub use sweep::{Sweep, Swept, SweptGroup};
 
 /// Most bytes that are read of a file with lines.
 const TEXT_CAP: u64 = 64 * 1024;
@@ -97,6 +97,11 @@ impl Proc {
     pub fn with_hierarchy(mut self, hierarchy: Hierarchy) -> Self {
         self.hierarchy = Some(hierarchy);
         self
+    }
+
+    /// The hierarchy by which control groups are told.
+    pub fn hierarchy(&self) -> Option<&Hierarchy> {
+        self.hierarchy.as_ref()
     }
 
     /// Whether environments are read.

@@ -2,7 +2,8 @@
 //!
 //! It hands batches to the engine through a bounded channel. When the engine falls behind, the event ring is left
 //! alone: it fills, and the kernel counts and reports what it loses, in one place. The state ring is emptied all
-//! the same, as far as a bounded buffer allows.
+//! the same, as far as a bounded buffer allows, and what was in it is held back until the events before it have been
+//! taken.
 
 use std::{
     os::fd::{AsFd, BorrowedFd},
@@ -94,13 +95,12 @@ fn run(
         let stopping = stop.read().is_ok();
         let behind = full.is_full();
         let drained = if behind && !stopping {
-            if waiting.bytes() < STATE_BACKLOG {
-                drain.round(clock::boottime(), false, &mut waiting)
-            } else {
-                Drained::Idle
+            if drain.held() < STATE_BACKLOG {
+                drain.hold_state();
             }
+            Drained::More
         } else {
-            drain.round(clock::boottime(), true, &mut waiting)
+            drain.round(clock::boottime(), &mut waiting)
         };
         if stopping {
             return finish(drain, waiting, full);
@@ -127,7 +127,7 @@ fn finish(mut drain: Drain, mut waiting: Batch, full: &Sender<Batch>) -> std::io
         if !waiting.is_empty() && full.send(std::mem::take(&mut waiting)).is_err() {
             return Ok(());
         }
-        if drain.round(u64::MAX, true, &mut waiting) == Drained::Idle && waiting.is_empty() {
+        if drain.round(u64::MAX, &mut waiting) == Drained::Idle && waiting.is_empty() {
             return Ok(());
         }
     }

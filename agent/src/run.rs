@@ -1,9 +1,10 @@
 //! `vedette-agent run`: putting the parts together, and taking them apart in the right order.
 
-mod degraded;
-mod host;
+pub(crate) mod attach;
+pub(crate) mod degraded;
+pub(crate) mod host;
 mod reload;
-mod report;
+pub(crate) mod report;
 mod start;
 
 use std::{
@@ -23,6 +24,7 @@ use crate::{
     cli::RunArgs,
     config::Config,
     engine::Running,
+    identity::IdentityStats,
     metrics::{self, Exposed, SinkCount},
     policies::{Origin, Watch},
     pump::Pump,
@@ -49,11 +51,11 @@ pub enum RunError {
 }
 
 impl RunError {
-    fn input(error: impl std::fmt::Display) -> Self {
+    pub(crate) fn input(error: impl std::fmt::Display) -> Self {
         Self::Input(format!("vedette-agent: {error}"))
     }
 
-    fn internal(error: impl std::fmt::Display) -> Self {
+    pub(crate) fn internal(error: impl std::fmt::Display) -> Self {
         Self::Internal(error.to_string())
     }
 }
@@ -62,7 +64,7 @@ impl RunError {
 pub type SharedSensor = Arc<Mutex<Sensor>>;
 
 /// Locks the sensor. A panic elsewhere does not make the tables wrong.
-fn lock(sensor: &Mutex<Sensor>) -> std::sync::MutexGuard<'_, Sensor> {
+pub(crate) fn lock(sensor: &Mutex<Sensor>) -> std::sync::MutexGuard<'_, Sensor> {
     sensor.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -74,6 +76,7 @@ struct Parts {
     tap_server: Option<crate::tap::Server>,
     sinks: Arc<Sinks>,
     stats: Arc<Stats>,
+    identity: Arc<IdentityStats>,
     origin: Origin,
     rules: Arc<AtomicUsize>,
     /// The reader of standard output has gone.
@@ -99,19 +102,28 @@ pub fn run(args: RunArgs) -> Result<(), RunError> {
     })
 }
 
-struct Signals {
+/// The signals that we listen to.
+pub(crate) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    pub(crate) fn new() -> std::io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
         })
+    }
+
+    /// Waits for Ctrl-C or SIGTERM.
+    pub(crate) async fn end(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 
@@ -133,6 +145,7 @@ async fn serve(config: &Config, parts: &Parts, signals: &mut Signals) -> Result<
     report::ready(parts);
     exposed.ready.store(true, Relaxed);
     let mut check = tokio::time::interval(CHECK);
+    let mut untold = Untold::default();
     loop {
         tokio::select! {
             _ = signals.interrupt.recv() => return Ok(()),
@@ -159,8 +172,27 @@ async fn serve(config: &Config, parts: &Parts, signals: &mut Signals) -> Result<
                 if parts.pump.has_ended() {
                     return Err(RunError::Internal("the pump thread has ended".into()));
                 }
+                if let Some(lost) = untold.look(&lock(&parts.sensor)) {
+                    parts.engine.lost_state(lost);
+                }
             }
         }
+    }
+}
+
+/// Losses of state that no gap record has told yet. A gap is told with the next record of its CPU, and on a CPU that is
+/// idle that can be long.
+#[derive(Default)]
+struct Untold(Vec<vedette_abi::Gap>);
+
+impl Untold {
+    /// How many records, where there is something that was not there when it was looked at last.
+    fn look(&mut self, sensor: &Sensor) -> Option<u32> {
+        let mut gaps = sensor.pending_gaps().ok()?;
+        gaps.retain(|gap| gap.ring == u32::from(vedette_abi::Ring::State as u8));
+        let new = !gaps.is_empty() && gaps != self.0;
+        self.0 = gaps;
+        new.then(|| self.0.iter().map(|gap| gap.total).fold(0, u32::saturating_add))
     }
 }
 
@@ -194,6 +226,7 @@ fn exposed(parts: &Parts) -> Exposed {
     let (sinks, rules) = (Arc::clone(&parts.sinks), Arc::clone(&parts.rules));
     Exposed {
         stats: Arc::clone(&parts.stats),
+        identity: Arc::clone(&parts.identity),
         counters: Box::new(move || lock(&counters).counters().ok()),
         programs: Box::new(move || report::program_counts(&lock(&programs))),
         sinks: Box::new(move || {

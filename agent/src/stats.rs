@@ -18,8 +18,12 @@ pub struct Stats {
     pub gap_lost: AtomicU64,
     /// Gaps.
     pub gaps: AtomicU64,
-    /// Processes looked up in `/proc` because their records were missing.
+    /// Processes read from `/proc` because records about them were missing.
     pub healed: AtomicU64,
+    /// Comparisons of the process table with `/proc`, one after each loss of process state.
+    pub sweeps: AtomicU64,
+    /// Processes whose end only such a comparison told.
+    pub sweep_ended: AtomicU64,
     /// Policy reloads that succeeded.
     pub reloads: AtomicU64,
     /// Policy reloads that failed; the old policies stayed.
@@ -32,6 +36,12 @@ pub struct Stats {
     pub unknown_processes: AtomicU64,
     /// Control groups in the table.
     pub cgroups: AtomicU64,
+    /// Events that waited for the metadata of their container.
+    pub held: AtomicU64,
+    /// Of these, events that were evaluated without it.
+    pub held_gave_up: AtomicU64,
+    /// Events that found no room to wait.
+    pub held_refused: AtomicU64,
     /// Nanoseconds that the engine worked.
     pub busy_ns: AtomicU64,
 }

@@ -17,8 +17,8 @@ use std::{
 
 use crossbeam_channel::{Receiver, never};
 use vedette_event::{
-    Body, Process, ProcessKey, Record, UserNames,
-    recording::{Frame, NameKind, Snapshot, snapshot},
+    Body, Knowledge, Metadata, Pod, Process, ProcessKey, Record, UserNames,
+    recording::{Frame, NameKind, Snapshot, container_frame, pod_frame, snapshot},
 };
 use vedette_policy::pipeline::Pipeline;
 
@@ -158,6 +158,22 @@ impl Tap {
     /// The same for a group.
     pub fn group(&self, gid: u32, process: &Process, names: &Names) -> Option<Arc<str>> {
         self.log.borrow_mut().ask(NameKind::Group, gid, process, || names.group(gid, process))
+    }
+
+    /// Something became known about a container, or somebody asked.
+    pub fn container(&self, id: &str, knowledge: Knowledge, metadata: &Metadata) {
+        if self.is_on() {
+            let mut log = self.log.borrow_mut();
+            log.append(|out| container_frame(out, id, None, knowledge, metadata));
+            log.end_of_record();
+        }
+    }
+
+    /// Something became known about a pod.
+    pub fn pod(&self, uid: &str, pod: Option<&Pod>) {
+        if self.is_on() {
+            self.log.borrow_mut().append(|out| pod_frame(out, uid, pod));
+        }
     }
 
     /// It was quiet, and this is the time, nanoseconds since 1970.

@@ -113,7 +113,8 @@ impl Inode {
         self.mode() & S_IFMT == S_IFSOCK
     }
 
-    /// Fills what a record carries about a file. The path's flags are added by who knows the path.
+    /// Fills what a record carries about a file. Of the path's flags it is those of the layer; the others are added by
+    /// who knows the path.
     #[inline(always)]
     pub fn facts(self, out: &mut InodeFacts) {
         let sb = self.sb();
@@ -129,6 +130,7 @@ impl Inode {
         out.nlink = self.nlink();
         out.mode = u32::from(self.mode());
         out.rdev = self.rdev();
+        out.path_flags = self.layer(out.magic);
     }
 }
 

@@ -151,7 +151,7 @@ fn file(file: File, record: &mut Record, body: &mut Syscall) {
     }
     let (len, flags) = path::append(record, file.dentry(), file.mnt().mount());
     body.lens[strings::PATH] = len;
-    body.inode.path_flags = flags | file.deleted_flag();
+    body.inode.path_flags |= flags | file.deleted_flag();
 }
 
 /// A string that was appended.

@@ -58,7 +58,7 @@ pub fn file_open(ctx: BtfTracePointContext) -> i32 {
             body.f_mode = file.f_mode();
             let (len, flags) = path::append(&mut record, file.dentry(), file.mnt().mount());
             body.path_len = len;
-            body.inode.path_flags = flags | file.deleted_flag();
+            body.inode.path_flags |= flags | file.deleted_flag();
         }
     }
     match record.append_user_str(raw as *const u8) {

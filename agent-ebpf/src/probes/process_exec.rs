@@ -39,7 +39,7 @@ pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
         exe.inode().facts(&mut body.exe);
         let (len, flags) = path::append(&mut record, exe.dentry(), exe.mnt().mount());
         body.exe_len = len;
-        body.exe.path_flags = flags | exe.deleted_flag();
+        body.exe.path_flags |= flags | exe.deleted_flag();
     }
     body.filename_len = record.append_kernel_str(binprm.filename_ptr());
     let fs = task.fs();

@@ -44,7 +44,27 @@ impl Offsets {
 /// # Errors
 /// A required field is missing, ambiguous, or of another size.
 pub fn resolve_all(btf: &Btf) -> Result<Offsets, BtfError> {
-    resolve(btf, KERNEL_FIELDS)
+    let mut offsets = resolve(btf, KERNEL_FIELDS)?;
+    if offsets.get("OVL_INODE_VFS") == Some(ABSENT) || offsets.get("OVL_INODE_UPPER") == Some(ABSENT) {
+        overlay_module(btf, &mut offsets)?;
+    }
+    Ok(offsets)
+}
+
+/// Where overlayfs is a module, the kernel's own BTF does not know its structures, and the module may be loaded long
+/// after the agent. The upper layer's dentry has come right behind the embedded inode for as long as there is an
+/// `ovl_inode` (4.13, `fs/overlayfs/ovl_entry.h`), so the inode's size tells where it is.
+pub(super) fn overlay_module(btf: &Btf, offsets: &mut Offsets) -> Result<(), BtfError> {
+    let inode = btf.struct_size("inode")?.next_multiple_of(8);
+    for (symbol, value) in &mut offsets.values {
+        match *symbol {
+            "OVL_INODE_VFS" => *value = 0,
+            "OVL_INODE_UPPER" => *value = inode,
+            _ => {}
+        }
+    }
+    offsets.missing.retain(|missing| !missing.contains("ovl_inode"));
+    Ok(())
 }
 
 pub(super) fn resolve(btf: &Btf, fields: &'static [KernelField]) -> Result<Offsets, BtfError> {

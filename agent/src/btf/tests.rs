@@ -290,3 +290,16 @@ fn a_damaged_kernel_btf_is_harmless() {
         }
     }
 }
+
+#[test]
+fn the_upper_layer_is_found_where_overlayfs_is_a_module() {
+    let btf = Btf::of_kernel().unwrap();
+    let known = resolve(&btf, KERNEL_FIELDS).unwrap();
+    let mut guessed = known.clone().with("OVL_INODE_VFS", ABSENT).with("OVL_INODE_UPPER", ABSENT);
+    super::offsets::overlay_module(&btf, &mut guessed).unwrap();
+    let distance = |of: &Offsets| of.get("OVL_INODE_UPPER").unwrap() - of.get("OVL_INODE_VFS").unwrap();
+    assert_eq!(distance(&guessed), btf.struct_size("inode").unwrap().next_multiple_of(8));
+    if known.get("OVL_INODE_VFS") != Some(ABSENT) {
+        assert_eq!(distance(&guessed), distance(&known), "as this kernel itself says");
+    }
+}

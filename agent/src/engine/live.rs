@@ -15,6 +15,17 @@ pub(super) struct Live<'a> {
     pub tap: &'a Tap,
 }
 
+impl Live<'_> {
+    /// Knows the names of users and groups, and has recorders note what it is asked.
+    pub fn user_names(&self) -> &dyn UserNames {
+        match self.names {
+            Some(_) if self.tap.is_on() => self,
+            Some(names) => names,
+            None => &NoNames,
+        }
+    }
+}
+
 impl Outside for Live<'_> {
     fn process(&mut self, key: ProcessKey) -> Option<Process> {
         let found = match self.proc.complete(key) {
@@ -32,11 +43,7 @@ impl Outside for Live<'_> {
     }
 
     fn names(&self) -> &dyn UserNames {
-        match self.names {
-            Some(_) if self.tap.is_on() => self,
-            Some(names) => names,
-            None => &NoNames,
-        }
+        self.user_names()
     }
 }
 

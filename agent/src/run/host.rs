@@ -2,13 +2,22 @@
 
 use std::path::Path;
 
+use super::RunError;
 use crate::btf::KERNEL_BTF;
 
 /// Capabilities without which nothing works, by number (`include/uapi/linux/capability.h`).
 const NEEDED: &[(u32, &str)] = &[(38, "CAP_PERFMON"), (39, "CAP_BPF")];
 
+/// Whether BPF programs can be loaded here at all.
+///
+/// # Errors
+/// They cannot; the text says what is in the way.
+pub fn check() -> Result<(), RunError> {
+    obstacle().map_or(Ok(()), |obstacle| Err(RunError::input(obstacle)))
+}
+
 /// What is in the way.
-pub fn obstacle() -> Option<String> {
+fn obstacle() -> Option<String> {
     if !Path::new(KERNEL_BTF).exists() {
         return Some(format!(
             "this kernel has no {KERNEL_BTF}: boot one with CONFIG_DEBUG_INFO_BTF=y (6.1 or later; distributions have it)"

@@ -42,7 +42,7 @@ pub fn degradations(sensor: &Sensor, set: &PolicySet) {
 }
 
 /// The line that says that everything is attached.
-pub fn ready(parts: &Parts) {
+pub(super) fn ready(parts: &Parts) {
     let sensor = lock(&parts.sensor);
     let (attached, unavailable) = program_counts(&sensor);
     let unseen = sensor.plan().unseen.len();

@@ -25,10 +25,15 @@ impl Batch {
     /// Adds a record. What has no header takes part in the order with time 0 and fails in the decoder, where it
     /// is counted.
     pub fn push(&mut self, record: &[u8]) {
-        let time = record.get(TIME).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes);
+        let time = Self::time_of(record);
         let (offset, len) = (self.data.len() as u32, record.len() as u32);
         self.entries.push(Entry { time, order: self.entries.len() as u32, offset, len });
         self.data.extend_from_slice(record);
+    }
+
+    /// The time in a record's header, 0 where there is none.
+    pub fn time_of(record: &[u8]) -> u64 {
+        record.get(TIME).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes)
     }
 
     /// Bytes held.

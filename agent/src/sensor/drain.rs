@@ -3,7 +3,8 @@
 //! Two rings have no common order. What makes one: a process's state record is always in its ring before any
 //! event that happened after it. So each round takes the time (the *horizon*), then empties the event ring, then
 //! the state ring, sorts both together, passes on what is not later than the horizon and keeps the rest for the
-//! next round.
+//! next round. Where a round does not come to the end of the event ring, the last event that it took is the horizon:
+//! an exit or an exec must not be told before what the process did before it.
 
 use aya::maps::{MapData, RingBuf};
 
@@ -11,6 +12,10 @@ use super::Batch;
 
 /// Bytes of events that one round takes, so that state is looked at often enough under load.
 const EVENTS_PER_ROUND: usize = 1 << 20;
+
+/// How much later than its neighbour in the ring an event may have happened: a program takes the time first and its place
+/// in the ring then, and others may do so on other CPUs in between. Nanoseconds.
+const DISORDER: u64 = 1_000_000;
 
 /// What the rings gave.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -56,28 +61,26 @@ impl Drain {
         (&self.state, &self.events)
     }
 
-    /// One round, appended to `out`. `now` is `CLOCK_BOOTTIME` taken just before. With `events: false` only state
-    /// is taken: the event ring then fills, and the kernel counts what it loses.
-    pub fn round(&mut self, now: u64, events: bool, out: &mut Batch) -> Drained {
+    /// One round, appended to `out`. `now` is `CLOCK_BOOTTIME` taken just before.
+    pub fn round(&mut self, now: u64, out: &mut Batch) -> Drained {
         let mut fresh = std::mem::take(&mut self.later);
+        let mut horizon = now;
         let mut more = false;
-        if events {
-            let start = fresh.bytes();
-            while let Some(item) = self.events.next() {
-                fresh.push(&item);
-                self.stats.events += 1;
-                if fresh.bytes() - start >= EVENTS_PER_ROUND {
-                    more = true;
-                    break;
-                }
+        let mut taken = 0;
+        while let Some(item) = self.events.next() {
+            fresh.push(&item);
+            self.stats.events += 1;
+            taken += item.len();
+            if taken >= EVENTS_PER_ROUND {
+                more = true;
+                // State from after this must not overtake the events that are still in the ring.
+                horizon = now.min(Batch::time_of(&item).saturating_sub(DISORDER));
+                break;
             }
         }
-        while let Some(item) = self.state.next() {
-            fresh.push(&item);
-            self.stats.state += 1;
-        }
+        self.take_state(&mut fresh);
         std::mem::swap(&mut self.later, &mut self.spare);
-        fresh.settle(now, &mut self.later);
+        fresh.settle(horizon, &mut self.later);
         if out.is_empty() {
             std::mem::swap(out, &mut fresh);
         } else {
@@ -86,5 +89,25 @@ impl Drain {
         fresh.clear();
         self.spare = fresh;
         if more || !self.later.is_empty() { Drained::More } else { Drained::Idle }
+    }
+
+    /// Empties the state ring only, and keeps what was in it for the next round: the event ring fills meanwhile, and the
+    /// kernel counts what it loses. Nothing is passed on, because state must not overtake the events before it.
+    pub fn hold_state(&mut self) {
+        let mut later = std::mem::take(&mut self.later);
+        self.take_state(&mut later);
+        self.later = later;
+    }
+
+    /// Bytes that are held back.
+    pub fn held(&self) -> usize {
+        self.later.bytes()
+    }
+
+    fn take_state(&mut self, into: &mut Batch) {
+        while let Some(item) = self.state.next() {
+            into.push(&item);
+            self.stats.state += 1;
+        }
     }
 }

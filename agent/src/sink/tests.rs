@@ -30,7 +30,7 @@ fn alert(number: u64) -> Arc<Alert> {
         cwd: b"",
         alias: b"",
     };
-    let record = Record { header, kind: Kind::FileOpen, call: None, body };
+    let record = Record { header, kind: Kind::FileOpen, call: None, body, bytes: &[] };
     let view = View {
         record: &record,
         number,

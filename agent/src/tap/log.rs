@@ -45,6 +45,11 @@ impl Log {
         frame.encode(&mut self.frames);
     }
 
+    /// A frame that is written without a copy of what it holds.
+    pub fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.frames);
+    }
+
     pub fn record(&mut self, bytes: &[u8]) {
         self.frame(&Frame::Record(bytes));
         self.records += 1;

@@ -116,6 +116,8 @@ macro_rules! kernel_fields {
             INODE_CTIME_NSEC: "inode", ["i_ctime_nsec", "__i_ctime.tv_nsec", "i_ctime.tv_nsec"], 4, optional;
             INODE_MTIME_SEC: "inode", ["i_mtime_sec", "__i_mtime.tv_sec", "i_mtime.tv_sec"], 8, optional;
             INODE_MTIME_NSEC: "inode", ["i_mtime_nsec", "__i_mtime.tv_nsec", "i_mtime.tv_nsec"], 4, optional;
+            OVL_INODE_VFS: "ovl_inode", ["vfs_inode"], 0, optional;
+            OVL_INODE_UPPER: "ovl_inode", ["__upperdentry"], 8, optional;
             SB_DEV: "super_block", ["s_dev"], 4, required;
             SB_MAGIC: "super_block", ["s_magic"], 8, required;
             MM_ARG_START: "mm_struct", ["arg_start"], 8, required;

@@ -12,6 +12,7 @@ mod event;
 mod finding;
 mod format;
 mod gap;
+mod identity;
 mod ocsf;
 mod process;
 mod text;
@@ -22,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{Container, View};
+use crate::View;
 
 pub use attack::Attack;
 pub use event::{Endpoint, EventInfo, FileInfo};
@@ -30,9 +31,11 @@ pub use finding::{
     Action, Correlation, CorrelationKind, CorrelationStep, Finding, PolicyName, Priority, RequestedAction,
     TakenAction, UnknownPriority,
 };
-pub use format::Format;
+pub use format::{Format, write_json};
 pub use gap::{GapInfo, GapLog};
+pub use identity::{ContainerInfo, KubernetesInfo, WorkloadInfo};
 pub use process::{MAX_ANCESTORS, ProcessInfo, UserInfo};
+pub use text::Escaped;
 pub use time::Time;
 
 /// The node an alert comes from, as far as the event does not say it.
@@ -97,62 +100,12 @@ pub struct Alert {
     pub gaps: Vec<GapInfo>,
 }
 
-/// A container, in an alert.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ContainerInfo {
-    /// 64 hex digits.
-    pub id: String,
-    /// The runtime (`docker`, `containerd`, …).
-    pub runtime: String,
-    /// Name given by the runtime, once it is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// Image as it was asked for, once it is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub image: Option<String>,
-}
-
-impl From<&Container> for ContainerInfo {
-    fn from(container: &Container) -> Self {
-        Self {
-            id: container.id.clone(),
-            runtime: container.runtime.to_owned(),
-            name: container.name.clone(),
-            image: container.image.clone(),
-        }
-    }
-}
-
-/// The pod and its node, in an alert.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KubernetesInfo {
-    /// Name of the node.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub node: Option<String>,
-    /// Namespace of the pod, once it is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub namespace: Option<String>,
-    /// Name of the pod, once it is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pod: Option<String>,
-    /// Uid of the pod.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pod_uid: Option<String>,
-}
-
 impl Alert {
     /// Puts together what the policy says and what is known about the event.
     ///
     /// `gaps` starts empty; [`GapLog::take`] has what belongs there.
     pub fn new(view: &View<'_>, finding: Finding, node: &Node) -> Self {
         let time = Time(view.time());
-        let container = view.container();
-        let pod_uid = container.and_then(|c| c.pod_uid.clone());
-        let k8s = (pod_uid.is_some() || node.kubernetes).then(|| KubernetesInfo {
-            node: node.kubernetes.then(|| node.name.clone()),
-            pod_uid,
-            ..KubernetesInfo::default()
-        });
         Self {
             time,
             uid: uid(view, &finding, node),
@@ -160,8 +113,8 @@ impl Alert {
             hostname: view.hostname.to_owned(),
             attack: Attack::of_tags(&finding.tags),
             process: ProcessInfo::of_view(view),
-            container: container.map(ContainerInfo::from),
-            k8s,
+            container: ContainerInfo::of_view(view),
+            k8s: KubernetesInfo::of_view(view, node),
             event: EventInfo::of_view(view),
             rule: finding.rule,
             priority: finding.priority,

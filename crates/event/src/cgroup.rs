@@ -1,35 +1,19 @@
 //! Control groups and the containers they stand for.
 
+mod container;
+mod path;
+
 use std::{collections::VecDeque, sync::Arc};
 
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 
 use crate::process::GRACE;
 
-/// What is known about a container. Metadata arrives later than the container; absent is not empty.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Container {
-    /// 64 hex digits.
-    pub id: String,
-    /// `docker`, `containerd`, `cri-o`, `podman`, as the control group's name tells; else `container`.
-    pub runtime: &'static str,
-    /// The pod's uid, as the control group's name tells.
-    pub pod_uid: Option<String>,
-    /// Name given by the runtime.
-    pub name: Option<String>,
-    /// Image as it was asked for.
-    pub image: Option<String>,
-}
-
-impl Container {
-    /// The first 12 digits, which is what people read.
-    pub fn short_id(&self) -> &str {
-        self.id.get(..12).unwrap_or(&self.id)
-    }
-}
-
-/// A shared container.
-pub type ContainerRef = Arc<Container>;
+pub use container::{
+    Container, ContainerRef, Knowledge, Metadata, Mount, Pod, PodRef, Probes, Workload, is_internal_label,
+    short_id,
+};
+pub use path::container_of_path;
 
 /// A control group.
 #[derive(Clone, Debug)]
@@ -42,17 +26,27 @@ pub struct Cgroup {
     pub(crate) retired: Option<u64>,
 }
 
+/// A container and its groups.
+#[derive(Debug)]
+struct Member {
+    container: ContainerRef,
+    groups: HashSet<u64, foldhash::fast::RandomState>,
+}
+
 /// The control groups of the node, by id, and no more than a given number of them.
 ///
 /// A group that is removed stays for a grace period, because events of the other ring may still name it.
 #[derive(Debug)]
 pub struct Cgroups {
     by_id: HashMap<u64, Cgroup, foldhash::fast::RandomState>,
-    /// Containers, and the number of groups of each.
-    containers: HashMap<String, (ContainerRef, usize), foldhash::fast::RandomState>,
+    containers: HashMap<String, Member, foldhash::fast::RandomState>,
+    /// Pods of the API server, by uid.
+    pods: HashMap<String, PodRef, foldhash::fast::RandomState>,
     /// Removed groups in the order of their removal.
     retired: VecDeque<(u64, u64)>,
     cap: usize,
+    /// Containers whose metadata is awaited.
+    pending: usize,
     /// Groups that found no room.
     pub refused: u64,
 }
@@ -63,14 +57,26 @@ impl Cgroups {
         Self {
             by_id: HashMap::default(),
             containers: HashMap::default(),
+            pods: HashMap::default(),
             retired: VecDeque::new(),
             cap,
+            pending: 0,
             refused: 0,
         }
     }
 
-    /// Takes note of a group. Returns false when there was no room.
+    /// Takes note of a group that is there. Returns false when there was no room.
     pub fn insert(&mut self, id: u64, path: &str) -> bool {
+        self.add(id, path, None)
+    }
+
+    /// Takes note of a group that was made at `time`, the container's first if it is one of a container that is not
+    /// known yet. Returns false when there was no room.
+    pub fn insert_made(&mut self, id: u64, path: &str, time: u64) -> bool {
+        self.add(id, path, Some(time))
+    }
+
+    fn add(&mut self, id: u64, path: &str, made: Option<u64>) -> bool {
         // Those that are only waiting for their end give way first.
         while self.by_id.len() >= self.cap && !self.by_id.contains_key(&id) {
             let Some((time, old)) = self.retired.pop_front() else {
@@ -79,15 +85,18 @@ impl Cgroups {
             };
             self.remove_retired(old, time);
         }
-        let container = container_of_path(path).map(|found| {
-            let (known, groups) =
-                self.containers.entry(found.id.clone()).or_insert_with(|| (Arc::new(found), 0));
-            *groups += 1;
-            Arc::clone(known)
-        });
-        if let Some(old) = self.by_id.insert(id, Cgroup { path: path.into(), container, retired: None }) {
-            self.release(old);
+        if let Some(old) = self.by_id.remove(&id) {
+            self.release(id, old);
         }
+        let container = container_of_path(path).map(|found| {
+            let member = self.containers.entry(found.id.clone()).or_insert_with(|| {
+                let pod = found.pod_uid.as_deref().and_then(|uid| self.pods.get(uid)).cloned();
+                Member { container: Arc::new(Container { pod, made, ..found }), groups: HashSet::default() }
+            });
+            member.groups.insert(id);
+            Arc::clone(&member.container)
+        });
+        self.by_id.insert(id, Cgroup { path: path.into(), container, retired: None });
         true
     }
 
@@ -119,39 +128,80 @@ impl Cgroups {
     /// Forgets a group at once.
     pub fn remove(&mut self, id: u64) {
         if let Some(old) = self.by_id.remove(&id) {
-            self.release(old);
+            self.release(id, old);
         }
     }
 
-    fn release(&mut self, group: Cgroup) {
+    fn release(&mut self, id: u64, group: Cgroup) {
         let Some(container) = group.container else { return };
-        if let Some((_, groups)) = self.containers.get_mut(&container.id) {
-            *groups -= 1;
-            if *groups == 0 {
+        if let Some(member) = self.containers.get_mut(&container.id) {
+            member.groups.remove(&id);
+            if member.groups.is_empty() {
+                self.pending -= usize::from(member.container.knowledge == Knowledge::Pending);
                 self.containers.remove(&container.id);
             }
         }
     }
 
-    /// Adds what a runtime says about a container. Returns false where no group of that container is known.
+    /// Changes what is known about a container. Returns false where no group of that container is known.
     pub fn describe(&mut self, id: &str, change: impl FnOnce(&mut Container)) -> bool {
-        let Some((container, _)) = self.containers.get_mut(id) else { return false };
-        let mut changed = Container::clone(container);
+        let Some(member) = self.containers.get_mut(id) else { return false };
+        let mut changed = Container::clone(&member.container);
         change(&mut changed);
         id.clone_into(&mut changed.id);
-        let changed = Arc::new(changed);
-        *container = Arc::clone(&changed);
-        for group in self.by_id.values_mut() {
-            if group.container.as_ref().is_some_and(|c| c.id == id) {
-                group.container = Some(Arc::clone(&changed));
+        self.pending += usize::from(changed.knowledge == Knowledge::Pending);
+        self.pending -= usize::from(member.container.knowledge == Knowledge::Pending);
+        member.container = Arc::new(changed);
+        for group in &member.groups {
+            if let Some(group) = self.by_id.get_mut(group) {
+                group.container = Some(Arc::clone(&member.container));
             }
         }
         true
     }
 
+    /// Takes note of what the API server says about a pod, or that it is gone. There are no more pods than groups.
+    pub fn set_pod(&mut self, uid: &str, pod: Option<Pod>) {
+        let pod = pod.map(Arc::new);
+        match &pod {
+            Some(pod) if self.pods.len() < self.cap || self.pods.contains_key(uid) => {
+                self.pods.insert(uid.to_owned(), Arc::clone(pod));
+            }
+            // What a container was known by stays with it to its end.
+            _ => {
+                self.pods.remove(uid);
+                return;
+            }
+        }
+        for id in self.containers_of_pod(uid) {
+            self.describe(&id, |container| container.pod.clone_from(&pod));
+        }
+    }
+
+    /// Ids of the containers of a pod.
+    pub fn containers_of_pod(&self, uid: &str) -> Vec<String> {
+        let of_pod = self.containers().filter(|container| container.pod_uid() == Some(uid));
+        of_pod.map(|container| container.id.clone()).collect()
+    }
+
+    /// Number of containers whose metadata is awaited ([`Knowledge::Pending`]).
+    pub fn pending(&self) -> usize {
+        self.pending
+    }
+
+    /// The pods that the API server told of.
+    pub fn pods(&self) -> impl Iterator<Item = &PodRef> {
+        self.pods.values()
+    }
+
+    /// A container by its id.
+    pub fn container(&self, id: &str) -> Option<&ContainerRef> {
+        self.containers.get(id).map(|member| &member.container)
+    }
+
     /// All containers.
     pub fn containers(&self) -> impl Iterator<Item = &ContainerRef> {
-        self.containers.values().map(|(container, _)| container)
+        self.containers.values().map(|member| &member.container)
     }
 
     /// What is known about a group.
@@ -175,159 +225,5 @@ impl Cgroups {
     }
 }
 
-/// Prefixes that runtimes put before the id, and what they say about the runtime.
-const RUNTIMES: &[(&str, &str)] = &[
-    ("cri-containerd-", "containerd"),
-    ("docker-", "docker"),
-    ("crio-", "cri-o"),
-    ("libpod-", "podman"),
-    ("nerdctl-", "containerd"),
-];
-
-/// Reads a container id off a control group path: the last component that is 64 hex digits, alone or in one of
-/// the shapes that runtimes give it (`docker-ID.scope`, `cri-containerd-ID.scope`, `crio-ID.scope`,
-/// `libpod-ID.scope`, `…:cri-containerd:ID`). Other hex-looking names are not containers.
-pub fn container_of_path(path: &str) -> Option<Container> {
-    let (id, runtime) = path.rsplit('/').find_map(|component| {
-        let name = component.strip_suffix(".scope").unwrap_or(component);
-        if let Some((_, id)) = name.rsplit_once(":cri-containerd:")
-            && is_id(id)
-        {
-            return Some((id, "containerd"));
-        }
-        for (prefix, runtime) in RUNTIMES {
-            if let Some(id) = name.strip_prefix(prefix)
-                && is_id(id)
-            {
-                return Some((id, *runtime));
-            }
-        }
-        is_id(name).then_some((name, if path.contains("/docker/") { "docker" } else { "container" }))
-    })?;
-    Some(Container { id: id.to_owned(), runtime, pod_uid: pod_uid(path), name: None, image: None })
-}
-
-fn is_id(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-}
-
-/// The pod's uid in `…/pod<uid>/…` (cgroupfs driver) or `…-pod<uid>.slice` (systemd driver, dashes as underscores).
-fn pod_uid(path: &str) -> Option<String> {
-    path.split('/').find_map(|component| {
-        let name = component.strip_suffix(".slice").unwrap_or(component);
-        let (before, uid) = name.rsplit_once("pod")?;
-        let in_pods = before.is_empty() || before.ends_with('-');
-        let uid = uid.replace('_', "-");
-        let shaped = uid.len() >= 32 && uid.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
-        (in_pods && shaped && path.contains("kubepods")).then_some(uid)
-    })
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
-
-    #[test]
-    fn container_ids_in_the_shapes_that_runtimes_use() {
-        let cases = [
-            (format!("/docker/{ID}"), Some("docker")),
-            (format!("/system.slice/docker-{ID}.scope"), Some("docker")),
-            (
-                format!(
-                    "/kubepods.slice/kubepods-besteffort.slice/kubepods-besteffort-pod0c6a_1.slice/cri-containerd-{ID}.scope"
-                ),
-                Some("containerd"),
-            ),
-            (format!("/kubepods/burstable/podd1b2/{ID}"), Some("container")),
-            (
-                format!("/system.slice/containerd.service/kubepods-pod1.slice:cri-containerd:{ID}"),
-                Some("containerd"),
-            ),
-            (format!("/machine.slice/libpod-{ID}.scope/container"), Some("podman")),
-            (format!("/kubepods.slice/crio-{ID}.scope"), Some("cri-o")),
-            (format!("/docker/{}/docker/{ID}", ID.replace('0', "f")), Some("docker")),
-            ("/user.slice/user-1000.slice/session-3.scope".to_owned(), None),
-            ("/jobs/8cf223809caece297514292f300314c0".to_owned(), None),
-            (format!("/{}", &ID[..63]), None),
-            (format!("/{}", ID.to_uppercase()), None),
-            ("/".to_owned(), None),
-        ];
-        for (path, runtime) in cases {
-            let found = container_of_path(&path);
-            assert_eq!(found.as_ref().map(|c| c.runtime), runtime, "{path}");
-            assert!(found.is_none_or(|c| c.id == ID), "{path}");
-        }
-    }
-
-    #[test]
-    fn pod_uids_of_both_drivers() {
-        let uid = "0c6a2b57-26f6-4d2e-9e41-7a0dbb5e7b9f";
-        let systemd = format!(
-            "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod{}.slice/cri-containerd-{ID}.scope",
-            uid.replace('-', "_")
-        );
-        let cgroupfs = format!("/kubepods/besteffort/pod{uid}/{ID}");
-        for path in [systemd, cgroupfs] {
-            assert_eq!(container_of_path(&path).and_then(|c| c.pod_uid).as_deref(), Some(uid), "{path}");
-        }
-    }
-
-    #[test]
-    fn the_table_is_bounded_and_counts_what_it_refuses() {
-        let mut groups = Cgroups::new(2);
-        assert!(groups.insert(1, "/") && groups.insert(2, "/a"));
-        assert!(!groups.insert(3, "/b"));
-        assert!(groups.insert(2, "/c"), "a known group can be renamed");
-        assert_eq!((groups.len(), groups.refused), (2, 1));
-        groups.remove(1);
-        assert!(groups.insert(3, "/b"));
-    }
-
-    #[test]
-    fn a_removed_group_stays_for_the_grace_period() {
-        let mut groups = Cgroups::new(2);
-        groups.insert(1, "/a");
-        groups.insert(2, "/b");
-        groups.retire(1, 10);
-        groups.retire(1, 50);
-        groups.prune(GRACE + 9);
-        assert_eq!(groups.len(), 2);
-        groups.prune(GRACE + 10);
-        assert!(groups.get(1).is_none() && groups.get(2).is_some());
-        // One that came back in the meantime is not the one that was removed.
-        groups.retire(2, 20);
-        groups.insert(2, "/b again");
-        groups.prune(10 * GRACE);
-        assert_eq!(groups.get(2).map(|g| &*g.path), Some("/b again"));
-        // A removed group gives way to a new one.
-        groups.insert(3, "/c");
-        groups.retire(3, 30);
-        assert!(groups.insert(4, "/d"));
-        assert!(groups.get(3).is_none() && groups.refused == 0);
-    }
-
-    #[test]
-    fn a_container_is_described_in_all_its_groups_and_forgotten_with_the_last() {
-        let mut groups = Cgroups::new(8);
-        let path = format!("/docker/{ID}");
-        groups.insert(1, &path);
-        groups.insert(2, &format!("{path}/init"));
-        assert!(groups.describe(ID, |c| (c.id, c.name) = (String::new(), Some("web".into()))));
-        groups.insert(3, &format!("{path}/late"));
-        for group in 1..=3 {
-            let container = groups.get(group).and_then(|g| g.container.clone()).unwrap();
-            assert_eq!((container.id.as_str(), container.name.as_deref()), (ID, Some("web")));
-        }
-        assert_eq!(groups.containers().count(), 1);
-        groups.insert(1, "/moved");
-        groups.remove(2);
-        assert_eq!(groups.containers().count(), 1);
-        // That an alert still holds it does not matter.
-        let _held = groups.get(3).and_then(|g| g.container.clone());
-        groups.remove(3);
-        assert_eq!(groups.containers().count(), 0);
-        assert!(!groups.describe(ID, |_| ()));
-    }
-}
+mod tests;

@@ -17,6 +17,8 @@ pub struct Record<'a> {
     pub call: Option<Call>,
     /// The rest, by kind.
     pub body: Body<'a>,
+    /// The bytes it was decoded from, to decode it again later; none for a record that was put together otherwise.
+    pub bytes: &'a [u8],
 }
 
 /// The body of a record, by kind.
@@ -230,5 +232,5 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
     if header.len as usize != found || r.rest.len() >= 8 {
         return Err(DecodeError::Length { said: header.len as usize, found });
     }
-    Ok(Record { header, kind, call, body })
+    Ok(Record { header, kind, call, body, bytes })
 }

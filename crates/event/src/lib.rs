@@ -17,11 +17,14 @@ mod state;
 pub mod testing;
 mod view;
 
-pub use cgroup::{Cgroup, Cgroups, Container, ContainerRef, container_of_path};
+pub use cgroup::{
+    Cgroup, Cgroups, Container, ContainerRef, Knowledge, Metadata, Mount, Pod, PodRef, Probes, Workload,
+    container_of_path, is_internal_label, short_id,
+};
 pub use clock::Clock;
 pub use decode::{Body, DecodeError, Record, Strings, decode};
 pub use errno::errno_name;
 pub use process::{Exec, Origin, Process, ProcessId, ProcessKey, ProcessTable};
-pub use state::{Applied, State, StateLimits, StateStats};
+pub use state::{Applied, Excerpt, State, StateLimits, StateStats};
 pub use vedette_abi as abi;
 pub use view::{NoNames, UserNames, View};

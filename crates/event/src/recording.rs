@@ -20,7 +20,7 @@ pub mod snapshot;
 mod writer;
 
 pub use block::{Blocks, Item};
-pub use frame::{Frame, Frames, NameKind, Snapshot};
+pub use frame::{Frame, Frames, NameKind, Snapshot, container_frame, pod_frame};
 pub use header::Header;
 pub use reader::{Ending, Reader};
 pub use writer::{Writer, encode_block};

@@ -1,5 +1,8 @@
 //! What the records say about the node: processes and control groups, brought up to date one record at a time.
 
+mod excerpt;
+mod refresh;
+
 use std::sync::Arc;
 
 use vedette_abi::{Call, Kind, ProcessExec, TaskFacts};
@@ -7,6 +10,8 @@ use vedette_abi::{Call, Kind, ProcessExec, TaskFacts};
 use crate::{
     Body, Cgroups, Exec, Origin, Process, ProcessId, ProcessKey, ProcessTable, Record, process::ExeFacts,
 };
+
+pub use excerpt::Excerpt;
 
 /// Bounds of the state.
 #[derive(Clone, Copy, Debug)]
@@ -91,7 +96,7 @@ impl State {
             self.cgroups.prune(time);
         }
         let nobody = Applied { process: None, incomplete: false };
-        match &record.body {
+        let applied = match &record.body {
             Body::ProcessFork(fork) => {
                 let id = self.fork(&fork.task, Origin::Fork);
                 self.known(id)
@@ -121,7 +126,7 @@ impl State {
             }
             Body::CgroupMkdir { facts, path } => {
                 if self.names_containers(facts.hierarchy) {
-                    self.cgroups.insert(facts.id, &String::from_utf8_lossy(path));
+                    self.cgroups.insert_made(facts.id, &String::from_utf8_lossy(path), time);
                 }
                 nobody
             }
@@ -142,6 +147,23 @@ impl State {
                 self.change(record, task, syscall.ret, strings.path)
             }
             Body::FileOpen { .. } | Body::NetCall { .. } | Body::Syscall { .. } => self.actor(record),
+        };
+        if let Some(id) = applied.process {
+            self.follow(id, record);
+        }
+        applied
+    }
+
+    /// A record's header names the group in which it happened, which is newer than what a fork or exec told: tasks are
+    /// moved between groups without a record of their own.
+    fn follow(&mut self, id: ProcessId, record: &Record<'_>) {
+        let told_by_itself = !matches!(record.body, Body::ProcessFork(_) | Body::ProcessSnapshot(_));
+        let cgroup = record.header.cgroup;
+        if told_by_itself
+            && cgroup != 0
+            && let Some(process) = self.processes.get_mut(id)
+        {
+            process.task.cgroup = cgroup;
         }
     }
 

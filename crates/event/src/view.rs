@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{Clock, Container, Process, ProcessId, Record, State};
+use crate::{Body, Clock, Container, Process, ProcessId, Record, State};
 
 /// Looks up the names of users and groups. Implementations cache, and share what they hold: a lookup happens on the
 /// event path, and what it returns must outlive a reload.
@@ -53,9 +53,22 @@ impl<'a> View<'a> {
         self.state.processes.ancestors(self.id).map(|(_, p)| p)
     }
 
-    /// The container the process runs in.
+    /// The container in which it happened: that of the group which the record names, for a task may have been moved to
+    /// another since its process was last described (as runc moves the first process of a container).
     pub fn container(&self) -> Option<&'a Container> {
-        self.state.cgroups.get(self.process.task.cgroup)?.container.as_deref()
+        let group = self.state.cgroups.get(self.cgroup()).or_else(|| {
+            // A group that nobody told of; the process's own, if it is another, is the better guess.
+            self.state.cgroups.get(self.process.task.cgroup)
+        });
+        group?.container.as_deref()
+    }
+
+    /// The group in which it happened. A fork is told by the parent and about the child.
+    pub fn cgroup(&self) -> u64 {
+        match (&self.record.body, self.record.header.cgroup) {
+            (Body::ProcessFork(_) | Body::ProcessSnapshot(_), _) | (_, 0) => self.process.task.cgroup,
+            (_, cgroup) => cgroup,
+        }
     }
 
     /// When it happened, nanoseconds since the Unix epoch.

@@ -315,3 +315,49 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_was_lost_about_a_living_process_is_taken_over_and_what_records_told_is_kept() {
+    let mut state = State::new(StateLimits::default());
+    let (shell, child) = (ProcessKey { tgid: 5, start: 10 }, ProcessKey { tgid: 6, start: 20 });
+    let apply = |state: &mut State, bytes: Vec<u8>| state.apply(&decode(&bytes).unwrap()).process.unwrap();
+    apply(&mut state, RecordBuilder::process_exec(shell, "/bin/bash", &["bash", "-c", "x"]).build());
+    apply(&mut state, RecordBuilder::process_fork(child, shell).build());
+    let id = apply(
+        &mut state,
+        RecordBuilder::process_exec(child, "/usr/bin/python3", &["python3", "a.py"])
+            .parent(shell)
+            .time(30)
+            .build(),
+    );
+    let known = |state: &State| state.processes.get(id).unwrap().clone();
+    let before = known(&state);
+    assert!(!state.refresh(before.clone()), "the same is no change");
+
+    // A title of its own making changes nothing.
+    let mut read = before.clone();
+    read.exec = Arc::new(Exec { argv: b"harmless\0".as_slice().into(), time: 0, ..(*before.exec).clone() });
+    assert!(!state.refresh(read.clone()));
+    assert_eq!(known(&state).exec.argv, before.exec.argv);
+    // Other ids, and a parent that took over.
+    read.task.euid = 1000;
+    (read.task.parent_tgid, read.task.parent_start) = (1, 1);
+    assert!(state.refresh(read.clone()));
+    let now = known(&state);
+    assert_eq!((now.task.euid, now.task.parent_tgid), (1000, shell.tgid));
+    assert_eq!(state.processes.ancestors(id).map(|(_, p)| p.key).collect::<Vec<_>>(), [shell]);
+    // The same file under another name, and another file.
+    read.task.comm[..5].copy_from_slice(b"other");
+    assert!(state.refresh(read.clone()));
+    assert_eq!(&*known(&state).exec.argv, b"harmless\0");
+    let mut exec = (*read.exec).clone();
+    exec.exe.0.ino += 1;
+    exec.exe_path = b"/usr/bin/perl".as_slice().into();
+    read.exec = exec.into();
+    assert!(state.refresh(read.clone()));
+    assert_eq!(&*known(&state).exec.exe_path, b"/usr/bin/perl");
+    // One that has ended is left alone.
+    state.processes.exit(child, 40);
+    read.task.euid = 0;
+    assert!(!state.refresh(read));
+}

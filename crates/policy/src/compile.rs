@@ -12,6 +12,7 @@ mod merge;
 mod net;
 mod text;
 
+pub(crate) use glob::Glob;
 pub(crate) use graph::{Graph, Node, NodeId};
 pub(crate) use matcher::{Matcher, TestSpec};
 

@@ -148,6 +148,27 @@ impl Evaluator {
         self.cache = run.cache.into_state();
     }
 
+    /// Whether anything depends on this event, as far as it is known: some condition holds, or `is_open` says that what
+    /// was read of the facts does not decide it. No rule remembers that it was asked.
+    pub(crate) fn concerns<F: Facts>(&mut self, facts: &F, is_open: impl Fn(&F) -> bool) -> bool {
+        let roots = &self.set.program.roots[facts.event_type().index()];
+        if roots.is_empty() {
+            return false;
+        }
+        self.events += 1;
+        let mut run = Run {
+            program: &self.set.program,
+            facts,
+            cache: self.cache.begin(self.events),
+            memo: &mut self.memo,
+            event: self.events,
+            resolver: &*self.resolver,
+        };
+        let concerned = roots.iter().any(|root| run.holds(root.node) || is_open(facts));
+        self.cache = run.cache.into_state();
+        concerned
+    }
+
     /// Hands over the summaries that are due at `time` (nanoseconds since 1970), when there may be no event to bring
     /// the time. A replay that calls it at other times gives the same summaries, possibly later.
     pub fn advance(&mut self, time: u64, mut on_match: impl FnMut(Match<'_>)) {

@@ -41,6 +41,7 @@
 
 pub mod check;
 mod compile;
+mod condition;
 pub mod correlate;
 pub mod diagnostic;
 pub mod document;

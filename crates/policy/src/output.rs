@@ -61,7 +61,7 @@ impl Output {
 }
 
 /// Appends values as text: `<NA>` for none, `(a,b)` for several.
-pub(crate) fn write_values(out: &mut String, values: &[Value<'_>]) {
+pub fn write_values(out: &mut String, values: &[Value<'_>]) {
     match values {
         [] => out.push_str(MISSING),
         [one] => write_value(out, one),
@@ -91,7 +91,7 @@ fn write_value(out: &mut String, value: &Value<'_>) {
 }
 
 /// Values as JSON: `null` for none, an array for several.
-pub(crate) fn to_json(values: &[Value<'_>]) -> Json {
+pub fn to_json(values: &[Value<'_>]) -> Json {
     let one = |value: &Value<'_>| match value {
         Value::Absent => Json::Null,
         Value::Bytes(bytes) => Json::String(String::from_utf8_lossy(bytes).into_owned()),

@@ -3,21 +3,29 @@
 //! The pipeline keeps the [`State`] of the node up to date, evaluates the policies on each event and makes alerts of
 //! the matches. Whatever it has to ask the outside world goes through [`Outside`], so that a recording of the answers
 //! gives the same alerts again.
+//!
+//! What is found out about containers comes in on its own ([`Pipeline::container`], [`Pipeline::pod`]). Between
+//! [`Knowledge::Pending`] and what follows it, events that need the answer wait.
 
 mod finding;
+mod hold;
 mod lookup;
 mod summary;
 
 use std::sync::Arc;
 
 use vedette_event::{
-    Body, Clock, Process, ProcessKey, Record, State, UserNames, View,
+    Body, Clock, Knowledge, Metadata, Pod, Process, ProcessId, ProcessKey, Record, State, UserNames, View,
     alert::{Alert, GapInfo, GapLog, Node},
+    decode,
 };
 
 use crate::resolve::{NoResolver, Resolver};
 use crate::{Correlation, Evaluator, LiveFacts, Match, PolicySet, RuleMatching};
+use hold::Hold;
 use summary::LastAlerts;
+
+pub use hold::HoldStats;
 
 /// What the records do not tell.
 pub trait Outside {
@@ -63,6 +71,7 @@ pub struct Pipeline {
     resolver: Arc<dyn Resolver>,
     evaluator: Option<Evaluator>,
     output: Output,
+    hold: Hold,
     number: u64,
 }
 
@@ -112,6 +121,7 @@ impl Pipeline {
             resolver: Arc::new(NoResolver),
             evaluator: None,
             output: Output::default(),
+            hold: Hold::default(),
             number: 0,
         }
     }
@@ -148,6 +158,11 @@ impl Pipeline {
         self.output.gaps.rows()
     }
 
+    /// The same, which count as told from now on.
+    pub fn take_gaps(&mut self) -> Vec<GapInfo> {
+        self.output.gaps.take()
+    }
+
     /// Goes on with another state, as a snapshot describes it. What rules remember stays.
     pub fn restore(&mut self, state: State, number: u64, gaps: Vec<GapInfo>) {
         self.state = state;
@@ -167,7 +182,18 @@ impl Pipeline {
         self.output.gaps.add(gap);
     }
 
-    /// Puts other policies in place, or none. What the old ones held back is told first.
+    /// Figures about events that wait.
+    pub fn hold_stats(&self) -> HoldStats {
+        self.hold.stats
+    }
+
+    /// Number of events that wait for what is not known yet about their container.
+    pub fn waiting(&self) -> usize {
+        self.hold.len()
+    }
+
+    /// Puts other policies in place, or none. What the old ones held back is told first. Events that wait are evaluated
+    /// with the new ones; [`Self::stop_waiting`] lets the old ones have them.
     pub fn set_policies(&mut self, set: Option<Arc<PolicySet>>, mut on_alert: impl FnMut(Raised<'_>)) {
         if let Some(old) = self.evaluator.take() {
             old.finish(|matched| self.output.matched(matched, None, &mut on_alert));
@@ -192,32 +218,181 @@ impl Pipeline {
         outside: &mut impl Outside,
         mut on_alert: impl FnMut(Raised<'_>),
     ) -> Outcome {
+        let id = match self.take_in(record, outside) {
+            Ok(id) => id,
+            Err(outcome) => return outcome,
+        };
+        if self.must_wait(record, id, outside.names(), &mut on_alert) {
+            return Outcome::Event;
+        }
+        let Self { state, evaluator, output, node, .. } = self;
+        let place = Place { state, id, number: self.number, clock: self.clock };
+        match place.view(record, node, outside.names()) {
+            Some(view) => evaluate(evaluator, output, node, &view, &mut on_alert),
+            None => return Outcome::State,
+        }
+        Outcome::Event
+    }
+
+    /// Takes a record in, and shows the event that it is, if it is one, instead of holding it against the policies.
+    pub fn observe(
+        &mut self,
+        record: &Record<'_>,
+        outside: &mut impl Outside,
+        on_event: impl FnOnce(&LiveFacts<'_>),
+    ) -> Outcome {
+        let id = match self.take_in(record, outside) {
+            Ok(id) => id,
+            Err(outcome) => return outcome,
+        };
+        let place = Place { state: &self.state, id, number: self.number, clock: self.clock };
+        match place.view(record, &self.node, outside.names()).and_then(LiveFacts::new) {
+            Some(facts) => {
+                on_event(&facts);
+                Outcome::Event
+            }
+            None => Outcome::State,
+        }
+    }
+
+    /// Brings the state up to date. `Err` where the record is no event of a process.
+    fn take_in(&mut self, record: &Record<'_>, outside: &mut impl Outside) -> Result<ProcessId, Outcome> {
         let applied = self.state.apply(record);
         if let Body::Gap(gap) = &record.body {
             self.output.gaps.note(record, self.clock);
-            return Outcome::Gap(gap.total);
+            return Err(Outcome::Gap(gap.total));
         }
-        let Some(mut id) = applied.process else { return Outcome::State };
+        let mut id = applied.process.ok_or(Outcome::State)?;
         if applied.incomplete {
             id = lookup::process(&mut self.state, outside, id);
         }
         self.number += 1;
-        let Some(process) = self.state.processes.get(id) else { return Outcome::State };
-        let view = View {
-            record,
-            number: self.number,
-            process,
-            id,
-            state: &self.state,
-            clock: self.clock,
-            hostname: &self.node.name,
-            names: outside.names(),
-        };
-        if let (Some(facts), Some(evaluator)) = (LiveFacts::new(view), &mut self.evaluator) {
-            evaluator.evaluate(&facts, |matched| {
-                self.output.matched(matched, Some((&view, &self.node)), &mut on_alert)
-            });
+        Ok(id)
+    }
+
+    /// Whether nothing is to be done about an event now: it waits for the metadata of its container, or needs none
+    /// because no rule cares about it, whatever the metadata.
+    fn must_wait(
+        &mut self,
+        record: &Record<'_>,
+        id: ProcessId,
+        names: &dyn UserNames,
+        on_alert: &mut impl FnMut(Raised<'_>),
+    ) -> bool {
+        let Self { state, evaluator: Some(evaluator), hold, node, .. } = self else { return false };
+        if state.cgroups.pending() == 0 {
+            return false;
         }
-        Outcome::Event
+        let place = Place { state, id, number: self.number, clock: self.clock };
+        let Some(view) = place.view(record, node, names) else { return false };
+        let pending = view.container().filter(|c| c.knowledge == Knowledge::Pending);
+        let Some(container) = pending.filter(|_| !record.bytes.is_empty()) else { return false };
+        let Some(facts) = LiveFacts::new(view) else { return false };
+        if !evaluator.concerns(&facts, LiveFacts::has_read_awaited) {
+            return true;
+        }
+        let excerpt = state.excerpt(id, view.cgroup());
+        if excerpt.is_some_and(|excerpt| hold.keep(&container.id, record, self.number, excerpt)) {
+            return true;
+        }
+        // It goes without, and those before it go before it.
+        let container = container.id.clone();
+        self.release(&container, names, on_alert);
+        false
+    }
+
+    /// Somebody has found out something about a container, or has asked, or has given up. Events that wait for it are
+    /// evaluated, unless it is still pending. Returns false where no group of that container is known.
+    pub fn container(
+        &mut self,
+        id: &str,
+        knowledge: Knowledge,
+        metadata: Metadata,
+        names: &dyn UserNames,
+        mut on_alert: impl FnMut(Raised<'_>),
+    ) -> bool {
+        let known = self.state.cgroups.describe(id, |container| {
+            container.knowledge = knowledge;
+            container.metadata = metadata;
+        });
+        if knowledge != Knowledge::Pending {
+            self.release(id, names, &mut on_alert);
+        }
+        known
+    }
+
+    /// The API server has told something about a pod, or that it is gone.
+    pub fn pod(&mut self, uid: &str, pod: Option<Pod>) {
+        self.state.cgroups.set_pod(uid, pod);
+    }
+
+    /// Evaluates the events that wait although nobody is asked about their container any more.
+    pub fn settle(&mut self, names: &dyn UserNames, mut on_alert: impl FnMut(Raised<'_>)) {
+        for id in self.hold.containers() {
+            let pending =
+                self.state.cgroups.container(&id).is_some_and(|c| c.knowledge == Knowledge::Pending);
+            if !pending {
+                self.release(&id, names, &mut on_alert);
+            }
+        }
+    }
+
+    /// Evaluates all events that wait with what is known.
+    pub fn stop_waiting(&mut self, names: &dyn UserNames, mut on_alert: impl FnMut(Raised<'_>)) {
+        for id in self.hold.containers() {
+            self.release(&id, names, &mut on_alert);
+        }
+    }
+
+    fn release(&mut self, id: &str, names: &dyn UserNames, on_alert: &mut impl FnMut(Raised<'_>)) {
+        let container = self.state.cgroups.container(id).cloned();
+        let complete = container.as_ref().is_some_and(|c| c.knowledge == Knowledge::Known);
+        for mut held in self.hold.take(id) {
+            self.hold.stats.gave_up += u64::from(!complete);
+            if let Some(container) = &container {
+                held.excerpt.learn(container);
+            }
+            let Self { evaluator, output, node, .. } = self;
+            let place = Place {
+                state: &held.excerpt.state,
+                id: held.excerpt.id,
+                number: held.number,
+                clock: self.clock,
+            };
+            // It was decoded before.
+            let Ok(record) = decode(&held.bytes) else { continue };
+            if let Some(view) = place.view(&record, node, names) {
+                evaluate(evaluator, output, node, &view, on_alert);
+            }
+        }
+    }
+}
+
+/// Where and as which event a record is looked at.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    state: &'a State,
+    id: ProcessId,
+    number: u64,
+    clock: Clock,
+}
+
+impl<'a> Place<'a> {
+    fn view(self, record: &'a Record<'a>, node: &'a Node, names: &'a dyn UserNames) -> Option<View<'a>> {
+        let Self { state, id, number, clock } = self;
+        let process = state.processes.get(id)?;
+        Some(View { record, number, process, id, state, clock, hostname: &node.name, names })
+    }
+}
+
+fn evaluate(
+    evaluator: &mut Option<Evaluator>,
+    output: &mut Output,
+    node: &Node,
+    view: &View<'_>,
+    on_alert: &mut impl FnMut(Raised<'_>),
+) {
+    if let (Some(facts), Some(evaluator)) = (LiveFacts::new(*view), evaluator) {
+        evaluator.evaluate(&facts, |matched| output.matched(matched, Some((view, node)), on_alert));
     }
 }

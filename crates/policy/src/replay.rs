@@ -75,6 +75,7 @@ pub fn replay<R: Read>(
             Err(error) => break Err(error),
         }
     };
+    player.pipeline.stop_waiting(&player.recorded, &mut on_alert);
     player.pipeline.set_policies(None, &mut on_alert);
     player.stats.segments = player.reader.segments();
     player.stats.unknown_frames = player.reader.unknown();
@@ -113,6 +114,7 @@ impl<R: Read> Player<R> {
         // The header and its frame are looked at together below, which one borrow of the reader does not allow.
         if reader.next_segment()? {
             let header = reader.header();
+            pipeline.stop_waiting(recorded, &mut *on_alert);
             pipeline.set_policies(None, &mut *on_alert);
             pipeline.change_node(header.node(), header.clock());
             pipeline.restore(State::new(header.limits()), 0, Vec::new());
@@ -164,11 +166,16 @@ impl<R: Read> Player<R> {
                 });
             }
             Frame::End => {}
+            Frame::Container { id, knowledge, metadata, .. } if !restore.is_open() => {
+                pipeline.container(id, knowledge, *metadata, recorded, &mut *on_alert);
+            }
+            Frame::Pod { uid, pod } if !restore.is_open() => pipeline.pod(uid, pod.map(|pod| *pod)),
             frame => {
                 if let Some(mut restored) = restore.frame(&frame) {
                     stats.left_out += restored.left_out;
                     let (number, gaps) = (restored.number(), restored.take_gaps());
                     pipeline.restore(restored.into_state(), number, gaps);
+                    pipeline.settle(recorded, &mut *on_alert);
                 }
             }
         }

@@ -62,6 +62,15 @@ impl PolicySet {
         for id in ids {
             documents.extend(document::read_source(&map, id, &mut diagnostics));
         }
+        Self::of_documents(documents, map, diagnostics)
+    }
+
+    /// Checks and compiles documents; what was found when they were read is in `diagnostics`.
+    pub(crate) fn of_documents(
+        documents: Vec<document::Document>,
+        map: SourceMap,
+        mut diagnostics: Vec<Diagnostic>,
+    ) -> Loaded {
         let rules = check::check_documents(documents, &map, &mut diagnostics);
         let set = Self::of_rules(rules);
         let rule_count = set.rules.len();

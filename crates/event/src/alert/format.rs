@@ -70,7 +70,11 @@ impl Format {
     }
 }
 
-fn write_json(value: &impl Serialize, out: &mut Vec<u8>) -> io::Result<()> {
+/// Appends a value as JSON on one line, without a line feed, and without anything that a terminal could obey.
+///
+/// # Errors
+/// As [`Format::write_line`].
+pub fn write_json(value: &impl Serialize, out: &mut Vec<u8>) -> io::Result<()> {
     let mut serializer = serde_json::Serializer::with_formatter(out, Harmless);
     value.serialize(&mut serializer).map_err(io::Error::from)
 }

@@ -11,7 +11,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    Action, Alert, Attack, Correlation, EventInfo, GapInfo, Priority, TakenAction, attack::tactic_id,
+    Action, Alert, Attack, ContainerInfo, Correlation, EventInfo, GapInfo, KubernetesInfo, Priority,
+    TakenAction, attack::tactic_id,
 };
 use evidence::Evidence;
 
@@ -179,6 +180,10 @@ struct Unmapped<'a> {
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     args: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
+    container: Option<&'a ContainerInfo>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    k8s: Option<&'a KubernetesInfo>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     correlation: Option<&'a Correlation>,
     #[serde(skip_serializing_if = "<[GapInfo]>::is_empty")]
     gaps: &'a [GapInfo],
@@ -244,6 +249,8 @@ impl<'a> From<&'a Alert> for DetectionFinding<'a> {
                 event: &alert.event,
                 output_fields: &alert.output_fields,
                 args: &alert.process.args,
+                container: alert.container.as_ref(),
+                k8s: alert.k8s.as_ref(),
                 correlation,
                 gaps: &alert.gaps,
             },

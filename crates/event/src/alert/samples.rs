@@ -1,12 +1,14 @@
 //! Events that the tests of the formats share.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use vedette_abi::{Call, FileOpen, Header, InodeFacts, Kind, NetCall, ProcessExec, TaskFacts};
 use zerocopy::FromZeros;
 
 use super::*;
-use crate::{Body, Clock, Process, Record, State, StateLimits, UserNames};
+use crate::{
+    Body, Clock, Knowledge, Metadata, Pod, Process, Record, State, StateLimits, UserNames, Workload,
+};
 
 /// 2026-11-24T05:00:00Z.
 pub(super) const BOOT: Clock = Clock { boot_epoch_ns: 1_795_496_400_000_000_000 };
@@ -91,6 +93,7 @@ impl Sample {
             kind: Kind::ProcessExec,
             call: Some(Call::Execve),
             body: Body::ProcessExec { facts, exe, filename: exe, cwd, argv, env: b"" },
+            bytes: &[],
         };
         self.process = self.state.apply(&record).process.unwrap();
         self.tgid = tgid;
@@ -98,7 +101,7 @@ impl Sample {
 
     pub(super) fn alert(&self, kind: Kind, call: Option<Call>, body: Body<'_>, finding: Finding) -> Alert {
         let time = 2434 * SECOND + 123_456_789;
-        let record = Record { header: header(kind, self.tgid, 42, time), kind, call, body };
+        let record = Record { header: header(kind, self.tgid, 42, time), kind, call, body, bytes: &[] };
         let view = View {
             record: &record,
             number: 17,
@@ -167,11 +170,44 @@ pub(super) fn host_alert() -> Alert {
     sample.open(b"/etc/shadow", b"/tmp/x", finding())
 }
 
+fn metadata() -> Metadata {
+    let labels = [("app", "web"), ("io.kubernetes.pod.name", "web-5c9-x")];
+    let labels: BTreeMap<String, String> =
+        labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    Metadata {
+        runtime: Some("containerd".to_owned()),
+        name: Some("web".to_owned()),
+        image: Some("registry.example.org/web:1.2".to_owned()),
+        image_id: Some("9d2b".repeat(16)),
+        image_digest: Some(format!("sha256:{}", "1c0f".repeat(16))),
+        privileged: Some(false),
+        started: Some(BOOT.realtime(90 * SECOND)),
+        ip: Some("10.1.0.5".to_owned()),
+        labels: labels.clone(),
+        pod: Some(Pod {
+            uid: POD.to_owned(),
+            name: "web-5c9-x".to_owned(),
+            namespace: "shop".to_owned(),
+            labels,
+            ip: Some("10.1.0.5".to_owned()),
+            service_account: Some("web".to_owned()),
+            owner: Some(Workload { kind: "ReplicaSet".to_owned(), name: "web-5c9".to_owned() }),
+            deployment: Some("web".to_owned()),
+            ..Pod::default()
+        }),
+        ..Metadata::default()
+    }
+}
+
 /// In a pod, with everything an alert can have.
 pub(super) fn pod_alert() -> Alert {
     let mut sample = Sample::new(true, b"/usr/bin/cat", b"cat\0/tmp/x\0", b"/");
     let exited = 2000 * SECOND;
     sample.state.processes.exit(crate::ProcessKey { tgid: 100, start: 100 * SECOND }, exited);
+    sample.state.cgroups.describe(CONTAINER, |container| {
+        container.knowledge = Knowledge::Known;
+        container.metadata = metadata();
+    });
     let step = |seconds: u64, event: &str, process: &str| CorrelationStep {
         time: Time(BOOT.realtime(seconds * SECOND)),
         name: event.to_owned(),
@@ -195,17 +231,7 @@ pub(super) fn pod_alert() -> Alert {
         tags: ["T1552.005", "T1046", "TA0007", "mitre_credential_access"].map(str::to_owned).to_vec(),
         ..Finding::new("Scan, then a way out", Priority::Critical, "Metadata service reached by cat")
     });
-    alert.container = alert.container.map(|c| ContainerInfo {
-        name: Some("web".to_owned()),
-        image: Some("registry.example.org/web:1.2".to_owned()),
-        ..c
-    });
-    alert.k8s = alert.k8s.map(|k| KubernetesInfo {
-        node: Some("n7".to_owned()),
-        namespace: Some("shop".to_owned()),
-        pod: Some("web-5c9".to_owned()),
-        ..k
-    });
+    alert.k8s = alert.k8s.map(|k| KubernetesInfo { node: Some("n7".to_owned()), ..k });
     alert.gaps = vec![GapInfo {
         ring: "events".to_owned(),
         cpu: 1,

@@ -75,7 +75,7 @@ fn priority_style(priority: Priority) -> Style {
 }
 
 /// Text with every character escaped that a terminal could obey or that could make text look like other text.
-pub(super) struct Escaped<'a>(pub(super) &'a str);
+pub struct Escaped<'a>(pub &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

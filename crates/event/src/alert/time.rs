@@ -16,7 +16,7 @@ impl Time {
     }
 
     /// `HH:MM:SS.fff` in UTC, with 3 or 9 digits of the second's fraction.
-    pub(super) fn time_of_day(self, digits: u8) -> String {
+    pub fn time_of_day(self, digits: u8) -> String {
         self.timestamp().strftime(if digits == 3 { "%H:%M:%S.%3f" } else { "%H:%M:%S.%9f" }).to_string()
     }
 

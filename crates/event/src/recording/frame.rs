@@ -5,7 +5,7 @@ use std::sync::Arc;
 use zerocopy::IntoBytes;
 
 use super::fields::{In, Out};
-use crate::{Exec, Origin, Process, ProcessKey, alert::GapInfo, process::ExeFacts};
+use crate::{Exec, Knowledge, Metadata, Origin, Pod, Process, ProcessKey, alert::GapInfo, process::ExeFacts};
 
 /// Whose name a number stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -51,14 +51,23 @@ pub enum Frame<'a> {
         /// When it was removed, if it was.
         retired: Option<u64>,
     },
-    /// What a runtime said about a container.
+    /// What is known about a container from here on, or in a snapshot.
     Container {
         /// Its id, 64 hex digits.
         id: &'a str,
-        /// Its name.
-        name: Option<&'a str>,
-        /// Its image.
-        image: Option<&'a str>,
+        /// In a snapshot: when its control group was made.
+        made: Option<u64>,
+        /// How the metadata stands.
+        knowledge: Knowledge,
+        /// What its runtime said.
+        metadata: Box<Metadata>,
+    },
+    /// What the API server says about a pod from here on, or in a snapshot.
+    Pod {
+        /// Its uid.
+        uid: &'a str,
+        /// The pod; `None` when it is gone.
+        pod: Option<Box<Pod>>,
     },
     /// The snapshot is whole, but for this many processes that found no room in it.
     SnapshotEnd {
@@ -109,6 +118,7 @@ const NAME: u8 = 8;
 const LOST: u8 = 9;
 const TIME: u8 = 10;
 const END: u8 = 11;
+const POD: u8 = 12;
 
 /// Bytes before the body of a frame: kind and length.
 pub(super) const FRAME_HEAD: usize = 5;
@@ -130,13 +140,10 @@ impl<'a> Frame<'a> {
                 o.option(*retired);
                 o.bytes(path.as_bytes());
             }),
-            Self::Container { id, name, image } => frame(out, CONTAINER, |o| {
-                o.bytes(id.as_bytes());
-                for text in [name, image] {
-                    o.u8(u8::from(text.is_some()));
-                    o.bytes(text.unwrap_or_default().as_bytes());
-                }
-            }),
+            Self::Container { id, made, knowledge, metadata } => {
+                container_frame(out, id, *made, *knowledge, metadata);
+            }
+            Self::Pod { uid, pod } => pod_frame(out, uid, pod.as_deref()),
             Self::SnapshotEnd { left_out } => frame(out, SNAPSHOT_END, |o| o.u64(*left_out)),
             Self::Lookup { key, found } => frame(out, LOOKUP, |o| {
                 write_key(o, *key);
@@ -164,7 +171,7 @@ impl<'a> Frame<'a> {
 
     /// Whether this build knows the kind of an encoded frame.
     pub(super) fn is_known(raw: &[u8]) -> bool {
-        raw.first().is_some_and(|kind| (RECORD..=END).contains(kind))
+        raw.first().is_some_and(|kind| (RECORD..=POD).contains(kind))
     }
 
     /// Decodes a frame with its head.
@@ -183,6 +190,7 @@ impl<'a> Frame<'a> {
             LOST => lost(&mut i),
             TIME => i.u64().map(Self::Time),
             END => Some(Self::End),
+            POD => pod(&mut i),
             _ => return Err("a frame of an unknown kind"),
         };
         frame.ok_or("a frame is not what its kind says")
@@ -201,6 +209,32 @@ fn frame(out: &mut Vec<u8>, kind: u8, body: impl FnOnce(&mut Out<'_>)) {
 /// Appends the frame of a process of a snapshot, without a copy of the process.
 pub(super) fn process_frame(out: &mut Vec<u8>, process: &Process, parent: Option<ProcessKey>) {
     frame(out, PROCESS, |o| write_process(o, process, parent));
+}
+
+/// Appends what is known about a container, without a copy of it.
+pub fn container_frame(
+    out: &mut Vec<u8>,
+    id: &str,
+    made: Option<u64>,
+    knowledge: Knowledge,
+    metadata: &Metadata,
+) {
+    frame(out, CONTAINER, |o| {
+        o.bytes(id.as_bytes());
+        o.option(made);
+        o.u8(Knowledge::ALL.iter().position(|x| *x == knowledge).unwrap_or(0) as u8);
+        // Plain data: it always has a JSON form.
+        o.bytes(&serde_json::to_vec(metadata).unwrap_or_default());
+    });
+}
+
+/// Appends what is known about a pod.
+pub fn pod_frame(out: &mut Vec<u8>, uid: &str, pod: Option<&Pod>) {
+    frame(out, POD, |o| {
+        o.bytes(uid.as_bytes());
+        o.u8(u8::from(pod.is_some()));
+        o.bytes(&pod.and_then(|pod| serde_json::to_vec(pod).ok()).unwrap_or_default());
+    });
 }
 
 fn write_key(o: &mut Out<'_>, key: ProcessKey) {
@@ -277,7 +311,14 @@ fn optional_text<'a>(i: &mut In<'a>) -> Option<Option<&'a str>> {
 }
 
 fn container<'a>(i: &mut In<'a>) -> Option<Frame<'a>> {
-    Some(Frame::Container { id: i.text()?, name: optional_text(i)?, image: optional_text(i)? })
+    let (id, made, knowledge) = (i.text()?, i.option()?, *Knowledge::ALL.get(usize::from(i.u8()?))?);
+    Some(Frame::Container { id, made, knowledge, metadata: serde_json::from_slice(i.bytes()?).ok()? })
+}
+
+fn pod<'a>(i: &mut In<'a>) -> Option<Frame<'a>> {
+    let (uid, is_there, json) = (i.text()?, i.u8()? != 0, i.bytes()?);
+    let pod = if is_there { Some(serde_json::from_slice(json).ok()?) } else { None };
+    Some(Frame::Pod { uid, pod })
 }
 
 fn lookup<'a>(i: &mut In<'_>) -> Option<Frame<'a>> {

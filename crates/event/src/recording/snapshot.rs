@@ -1,7 +1,10 @@
 //! A whole state as frames, and back.
 
-use super::{Frame, Snapshot, frame::process_frame};
-use crate::{Process, ProcessKey, State, StateLimits, alert::GapInfo};
+use super::{
+    Frame, Snapshot,
+    frame::{container_frame, pod_frame, process_frame},
+};
+use crate::{Knowledge, Metadata, Pod, Process, ProcessKey, State, StateLimits, alert::GapInfo};
 
 /// Appends the frames of a snapshot. Once there are `cap` bytes of them, processes are left out; their number is in
 /// the last frame and is returned.
@@ -11,10 +14,12 @@ pub fn write(state: &State, snapshot: Snapshot, cap: usize, out: &mut Vec<u8>) -
     for (id, group) in state.cgroups.iter() {
         Frame::Cgroup { id, path: &group.path, retired: group.retired }.encode(out);
     }
+    for pod in state.cgroups.pods() {
+        pod_frame(out, &pod.uid, Some(pod));
+    }
     for container in state.cgroups.containers() {
-        let (name, image) = (container.name.as_deref(), container.image.as_deref());
-        if name.is_some() || image.is_some() {
-            Frame::Container { id: &container.id, name, image }.encode(out);
+        if container.knowledge != Knowledge::Unasked || container.made.is_some() {
+            container_frame(out, &container.id, container.made, container.knowledge, &container.metadata);
         }
     }
     let mut left_out = 0;
@@ -44,7 +49,8 @@ pub struct Restored {
     snapshot: Snapshot,
     processes: Vec<(Process, Option<ProcessKey>)>,
     cgroups: Vec<(u64, String, Option<u64>)>,
-    containers: Vec<(String, Option<String>, Option<String>)>,
+    containers: Vec<(String, Option<u64>, Knowledge, Metadata)>,
+    pods: Vec<(String, Option<Pod>)>,
     /// Processes that found no room in the snapshot.
     pub left_out: u64,
 }
@@ -53,6 +59,11 @@ impl Restore {
     /// Nothing gathered yet, and never more than the limits.
     pub fn new(limits: StateLimits) -> Self {
         Self { limits, open: None }
+    }
+
+    /// Whether a snapshot has begun and not ended.
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
     }
 
     /// Takes a frame in. Returns the snapshot with its last frame; frames that belong to none are passed over.
@@ -64,6 +75,7 @@ impl Restore {
                 processes: Vec::new(),
                 cgroups: Vec::new(),
                 containers: Vec::new(),
+                pods: Vec::new(),
                 left_out: 0,
             });
             return None;
@@ -80,8 +92,13 @@ impl Restore {
             Frame::Cgroup { id, path, retired } if open.cgroups.len() < self.limits.cgroups => {
                 open.cgroups.push((*id, (*path).to_owned(), *retired));
             }
-            Frame::Container { id, name, image } if open.containers.len() < self.limits.cgroups => {
-                open.containers.push(((*id).to_owned(), name.map(str::to_owned), image.map(str::to_owned)));
+            Frame::Container { id, made, knowledge, metadata }
+                if open.containers.len() < self.limits.cgroups =>
+            {
+                open.containers.push(((*id).to_owned(), *made, *knowledge, Metadata::clone(metadata)));
+            }
+            Frame::Pod { uid, pod } if open.pods.len() < self.limits.cgroups => {
+                open.pods.push(((*uid).to_owned(), pod.as_deref().cloned()));
             }
             Frame::SnapshotEnd { left_out } => {
                 open.left_out += left_out;
@@ -116,10 +133,14 @@ impl Restored {
         for (time, id) in retired {
             state.cgroups.retire(id, time);
         }
-        for (id, name, image) in self.containers {
+        for (uid, pod) in self.pods {
+            state.cgroups.set_pod(&uid, pod);
+        }
+        for (id, made, knowledge, metadata) in self.containers {
             state.cgroups.describe(&id, |container| {
-                container.name = name;
-                container.image = image;
+                container.made = made;
+                container.knowledge = knowledge;
+                container.metadata = metadata;
             });
         }
         state.restore(self.processes, self.snapshot.last_prune);

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{snapshot::Restore, *};
 use crate::{
-    Origin, Process, ProcessKey, State, StateLimits,
+    Knowledge, Metadata, Origin, Pod, Process, ProcessKey, State, StateLimits,
     alert::{GapInfo, Time},
     decode,
     testing::RecordBuilder,
@@ -94,7 +94,14 @@ fn what_is_written_is_read() {
     let frames = [
         Frame::SnapshotBegin(Snapshot { number: 4, last_prune: 5, gaps: vec![gap] }),
         Frame::Cgroup { id: 1, path: "/a", retired: Some(3) },
-        Frame::Container { id: "c", name: Some("web"), image: None },
+        Frame::Container {
+            id: "c",
+            made: Some(3),
+            knowledge: Knowledge::Late,
+            metadata: Box::new(Metadata { name: Some("web".into()), ..Metadata::default() }),
+        },
+        Frame::Pod { uid: "u", pod: Some(Box::new(Pod { uid: "u".into(), ..Pod::default() })) },
+        Frame::Pod { uid: "v", pod: None },
         Frame::Process { process: Box::new(process(7)), parent: Some(key(1)) },
         Frame::SnapshotEnd { left_out: 2 },
         Frame::Lookup { key: key(9), found: Some(Box::new(process(9))) },
@@ -228,7 +235,10 @@ fn a_state_comes_back_as_it_was() {
     let id = "0123456789abcdef".repeat(4);
     state.cgroups.insert(1, "/");
     state.cgroups.insert(2, &format!("/docker/{id}"));
-    state.cgroups.describe(&id, |c| c.image = Some("nginx".into()));
+    state.cgroups.describe(&id, |c| {
+        (c.made, c.knowledge) = (Some(7), Knowledge::Known);
+        c.metadata.image = Some("nginx".into());
+    });
     state.cgroups.insert(3, "/gone");
     state.cgroups.retire(3, 50);
     let records = [
@@ -257,7 +267,10 @@ fn a_state_comes_back_as_it_was() {
     assert_eq!(restored.number(), 5);
     let copy = restored.into_state();
     assert_eq!(described(&copy), described(&state));
-    assert_eq!(copy.cgroups.get(2).unwrap().container.as_ref().unwrap().image.as_deref(), Some("nginx"));
+    assert_eq!(
+        copy.cgroups.get(2).unwrap().container.as_ref().unwrap().metadata.image.as_deref(),
+        Some("nginx")
+    );
 
     let mut small = Vec::new();
     assert_eq!(snapshot::write(&state, Snapshot::default(), 0, &mut small), 4, "left out and counted");
@@ -283,7 +296,7 @@ proptest! {
         // With a good header and a good checksum, the frames are what is tried.
         let mut file = if header_first { sample() } else { Writer::new(Vec::new(), &header()).unwrap().finish().unwrap() };
         if let Some(first) = bytes.first_mut() {
-            *first %= 12;
+            *first %= 13;
         }
         if bytes.len() > 5 {
             let len = (bytes.len() - 5) as u32;

@@ -15,7 +15,7 @@ use vedette_event::{
     abi::{self, Call},
 };
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
 
 use super::Facts;
@@ -36,6 +36,8 @@ pub struct LiveFacts<'v> {
     /// The flags of an open, likewise.
     flags: OnceCell<Assembled<160>>,
     names: Names,
+    /// Whether something was read that is still awaited: metadata of the container.
+    awaited: Cell<bool>,
 }
 
 /// Names of users and groups that were looked up for the event, so that values can borrow them.
@@ -72,7 +74,13 @@ impl<'v> LiveFacts<'v> {
             path: OnceCell::new(),
             flags: OnceCell::new(),
             names: Names::default(),
+            awaited: Cell::new(false),
         })
+    }
+
+    /// Whether a field was read whose value is not known yet, but awaited.
+    pub(crate) fn has_read_awaited(&self) -> bool {
+        self.awaited.get()
     }
 
     /// The event.
@@ -127,7 +135,7 @@ impl Facts for LiveFacts<'_> {
             Family::Event => event::get(self, field, arg),
             Family::Process => process::get(self, field, arg),
             Family::Descriptor => descriptor::get(self, field),
-            Family::Container => container::get(self, field),
+            Family::Container => container::get(self, field, arg),
             Family::Other => None,
         };
         value.unwrap_or_default()

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::super::{Alert, ContainerInfo, Endpoint, ProcessInfo, UserInfo, is_false};
+use super::super::{Alert, Endpoint, ProcessInfo, UserInfo, is_false};
 
 #[derive(Serialize)]
 pub(super) struct Evidence<'a> {
@@ -133,7 +133,7 @@ struct Container<'a> {
     image: Option<Image<'a>>,
 }
 
-/// The schema wants a uid; the reference names the image as well as is known.
+/// The schema wants a uid: the digest, the id, or else the reference, which names the image as well as is known.
 #[derive(Serialize)]
 struct Image<'a> {
     uid: &'a str,
@@ -271,14 +271,15 @@ fn file_type(mode: &str) -> (u8, &'static str) {
 }
 
 fn container(alert: &Alert) -> Option<Container<'_>> {
-    let ContainerInfo { id, runtime, name, image } = alert.container.as_ref()?;
+    let container = alert.container.as_ref()?;
     let pod_uuid = alert.k8s.as_ref().and_then(|k| k.pod_uid.as_deref());
+    let id = container.image_digest.as_deref().or(container.image_id.as_deref());
     Some(Container {
-        uid: id,
-        name: name.as_deref(),
-        runtime,
+        uid: &container.id,
+        name: container.name.as_deref(),
+        runtime: &container.runtime,
         orchestrator: pod_uuid.map(|_| "kubernetes"),
         pod_uuid,
-        image: image.as_deref().map(|image| Image { uid: image, name: image }),
+        image: container.image.as_deref().map(|image| Image { uid: id.unwrap_or(image), name: image }),
     })
 }

@@ -85,7 +85,8 @@ fn directory(path: &[u8]) -> &[u8] {
     match path.iter().rposition(|b| *b == b'/') {
         Some(0) => &path[..1],
         Some(at) => &path[..at],
-        None => &[],
+        // Not `&[]`: that would be no part of the path.
+        None => &path[..0],
     }
 }
 
@@ -265,6 +266,9 @@ mod tests {
         {
             assert_eq!(directory(path.as_bytes()), dir.as_bytes(), "{path}");
             assert_eq!(filename(path.as_bytes()), file.as_bytes(), "{path}");
+            for part in [directory(path.as_bytes()), filename(path.as_bytes())] {
+                assert_eq!(slice_of(path.as_bytes(), part), part, "{path}");
+            }
         }
     }
 }
