@@ -191,7 +191,7 @@ fn a_listener_has_its_address_and_accepts_as_the_server() {
                 ("fd.rport", "<NA>"),
                 ("fd.is_server", "true"),
                 ("fd.connected", "false"),
-                ("fd.ino", &inode(&kept[0])),
+                ("fd.ino", &inode(&socket)),
                 ("evt.arg.fd", &format!("<4t>{name}")),
             ],
         );
