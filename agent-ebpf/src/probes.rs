@@ -3,7 +3,10 @@
 mod call;
 mod cgroup;
 mod file_open;
+mod message;
 mod net_connect;
+mod net_receive;
+mod net_send;
 mod net_socket;
 mod process;
 mod process_change;

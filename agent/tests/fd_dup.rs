@@ -106,7 +106,7 @@ fn every_kind_of_file_has_a_type_and_a_name() {
                 ("fd.typechar", letter),
                 ("fd.name", name),
                 ("fd.ino", &inode(*fd).to_string()),
-                ("evt.arg.res", &format!("<{letter}>{name}")),
+                ("evt.arg.res", &copy.as_raw_fd().to_string()),
                 ("evt.rawarg.oldfd", &fd.as_raw_fd().to_string()),
                 ("fd.sip", "<NA>"),
                 ("fd.l4proto", "<NA>"),
@@ -161,10 +161,7 @@ fn sockets_have_both_ends() {
     );
     let path = path.to_str().unwrap();
     for i in [2, 3] {
-        assert_fields(
-            &of(i),
-            &[("fd.type", "unix"), ("fd.name", path), ("evt.arg.res", &format!("<u>{path}"))],
-        );
+        assert_fields(&of(i), &[("fd.type", "unix"), ("fd.name", path)]);
     }
     assert_fields(&of(4), &[("fd.is_server", "true"), ("fd.sport", &far.port().to_string())]);
 }
@@ -193,7 +190,7 @@ fn all_four_calls_and_nothing_else_of_fcntl() {
             ("evt.rawarg.oldfd", &old),
             ("evt.rawarg.newfd", &made.to_string()),
             ("fd.name", "/dev/null"),
-            ("evt.args", "res=<f>/dev/null oldfd=<f>/dev/null newfd=<f>/dev/null"),
+            ("evt.args", &format!("res={made} oldfd={old} newfd={made}")),
         ],
     );
     let made = OwnedFd::as_raw_fd(&third);

@@ -192,7 +192,7 @@ fn a_listener_has_its_address_and_accepts_as_the_server() {
                 ("fd.is_server", "true"),
                 ("fd.connected", "false"),
                 ("fd.ino", &inode(&socket)),
-                ("evt.arg.fd", &format!("<4t>{name}")),
+                ("evt.arg.fd", &listener.to_string()),
             ],
         );
         assert_eq!(every(&record, "fd.ip"), ["127.0.0.1"]);
@@ -206,7 +206,7 @@ fn a_listener_has_its_address_and_accepts_as_the_server() {
     assert_fields(
         &record,
         &[
-            ("evt.arg.fd", &format!("<4t>{name}")),
+            ("evt.arg.fd", &four.to_string()),
             ("evt.arg.tuple", &name),
             ("evt.arg.queuelen", "0"),
             ("evt.arg.queuemax", &queue()),

@@ -43,6 +43,12 @@ kfields!(probed Sock {
 });
 
 impl Sock {
+    /// Whether the socket itself has a remote end.
+    #[inline(always)]
+    pub fn is_connected(self) -> bool {
+        self.dport_be() != 0 || self.state() == ESTABLISHED
+    }
+
     /// Writes the remote end where the socket has one.
     #[inline(always)]
     pub fn remote(self, out: &mut SocketFacts) {

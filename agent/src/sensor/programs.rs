@@ -82,6 +82,18 @@ pub const PROGRAMS: &[Program] = &[
         always: false,
     },
     Program {
+        name: "net_send",
+        hook: Hook::SyscallExit(Kind::NetSend),
+        without: "nothing that is sent through sockets is seen",
+        always: false,
+    },
+    Program {
+        name: "net_receive",
+        hook: Hook::SyscallExit(Kind::NetReceive),
+        without: "nothing that is received from sockets is seen",
+        always: false,
+    },
+    Program {
         name: "fd_dup",
         hook: Hook::SyscallExit(Kind::FdDup),
         without: "no duplication of a descriptor is seen",

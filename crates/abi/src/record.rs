@@ -292,7 +292,7 @@ record_struct! {
         pub fd: i32,
         /// Bytes of the message that was sent or received.
         pub bytes: u32,
-        /// Bytes that the caller offered, or had room for.
+        /// Bytes that the caller offered, or had room for; of a message in pieces, those of the first.
         pub size: u32,
         /// Bytes of the Unix socket path.
         pub path_len: u16,

@@ -124,23 +124,17 @@ pub fn name<'a>(facts: &'a LiveFacts<'_>) -> Value<'a> {
     }
 }
 
-/// A descriptor as an argument shows it: type and name, as in `<4t>10.0.0.1:40000->10.0.0.2:443`. Without a name, nothing.
-pub fn described<'a>(facts: &'a LiveFacts<'_>) -> Value<'a> {
-    let name = name(facts);
-    let (Some(name), Some((_, letter))) = (name.as_bytes(), fd_type(facts)) else { return Value::Absent };
-    let protocol = match Connection::of(facts).and_then(|c| c.l4proto()) {
-        Some("tcp") => "t",
-        Some("udp") => "u",
-        Some("icmp") => "i",
-        Some("raw") => "r",
-        _ => "",
-    };
-    Value::Bytes([b"<", letter.as_bytes(), protocol.as_bytes(), b">", name].concat().into())
-}
-
 /// The address that a call names: the remote one, or, where there is none, the local one.
 pub fn address<'a>(facts: &'a LiveFacts<'_>) -> Value<'a> {
     Connection::of(facts).map_or(Value::Absent, |c| c.address())
+}
+
+/// Sockets of the system's log, by what programs call them and by where systemd keeps them.
+const SYSLOG: [&[u8]; 2] = [b"/dev/log", b"/run/systemd/journal/dev-log"];
+
+/// Whether the descriptor leads to the system's log.
+pub fn is_syslog(facts: &LiveFacts<'_>) -> bool {
+    name(facts).as_bytes().is_some_and(|name| SYSLOG.contains(&name))
 }
 
 fn fd_type(facts: &LiveFacts<'_>) -> Option<(&'static str, &'static str)> {

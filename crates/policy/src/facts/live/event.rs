@@ -1,8 +1,11 @@
 //! `evt.*` and `syscall.*`.
 
-use vedette_event::{Body, abi::FileOpen};
+use vedette_event::{
+    Body,
+    abi::{FileOpen, Kind},
+};
 
-use super::{LiveFacts, argument, text};
+use super::{LiveFacts, argument, descriptor, text};
 use crate::event_type::{EventCategory, EventType};
 use crate::field::{FieldArg, FieldId};
 use crate::value::Value;
@@ -52,6 +55,15 @@ fn opened_for(facts: &LiveFacts<'_>, accept: impl Fn(u32) -> bool) -> bool {
     open(facts).is_some_and(|o| o.flags & O_PATH == 0 && accept(o.flags & 0o3))
 }
 
+/// Whether data was read or written, by a letter.
+fn direction(facts: &LiveFacts<'_>) -> Option<&'static str> {
+    match facts.view.record.kind {
+        Kind::NetSend => Some("w"),
+        Kind::NetReceive => Some("r"),
+        _ => None,
+    }
+}
+
 /// The value of a field of this family, or `None` where it belongs to another.
 pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId, arg: &FieldArg) -> Option<Value<'a>> {
     use FieldId as F;
@@ -97,8 +109,21 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId, arg: &FieldArg) -> Opti
         },
         F::EvtRawres => result(facts).into(),
         F::EvtFailed => result(facts).map(|n| n < 0).into(),
-        F::EvtIsIo => (facts.event_type.category() == EventCategory::Io).into(),
-        F::EvtIsIoRead | F::EvtIsIoWrite => false.into(),
+        F::EvtIsIo => (facts.event_type.category() == EventCategory::Io || direction(facts).is_some()).into(),
+        F::EvtIsIoRead => (direction(facts) == Some("r")).into(),
+        F::EvtIsIoWrite => (direction(facts) == Some("w")).into(),
+        F::EvtIoDir => direction(facts).into(),
+        F::EvtBuffer => match &view.record.body {
+            Body::NetCall { data, .. } if !data.is_empty() => Value::bytes(data),
+            _ => Value::Absent,
+        },
+        F::EvtBuflen => match &view.record.body {
+            Body::NetCall { facts: call, .. } if direction(facts).is_some() && call.ret >= 0 => {
+                call.bytes.into()
+            }
+            _ => Value::Absent,
+        },
+        F::EvtIsSyslog => (direction(facts) == Some("w") && descriptor::is_syslog(facts)).into(),
         F::EvtCount => 1u64.into(),
         F::EvtCountError => u64::from(result(facts).is_some_and(|n| n < 0)).into(),
         F::EvtCountExit => 1u64.into(),

@@ -48,8 +48,7 @@ pub enum Form {
     Dec,
     /// A number that the kernel takes as a signed 32-bit one: descriptors, pids.
     Int,
-    /// The descriptor that the event is about: its type and name, where it has one; else its number, or the name of the
-    /// error.
+    /// The number of a descriptor, or the name of the error.
     Fd,
     /// Both ends of the socket.
     Tuple,
@@ -175,11 +174,7 @@ pub fn text<'a>(facts: &'a LiveFacts<'_>, argument: &Argument) -> Value<'a> {
             Some(n) => Value::owned(n.to_string()),
             None => Value::Absent,
         },
-        Form::Fd if (raw as i32) < 0 => event::result_text(i64::from(raw as i32)),
-        Form::Fd => match descriptor::described(facts) {
-            Value::Absent => Value::owned((raw as i32).to_string()),
-            described => described,
-        },
+        Form::Fd => event::result_text(i64::from(raw as i32)),
         Form::Tuple => descriptor::name(facts),
         Form::Address => descriptor::address(facts),
         Form::Hex => Value::owned(format!("0x{raw:x}")),

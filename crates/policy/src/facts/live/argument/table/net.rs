@@ -150,7 +150,7 @@ const OPTIONS: &[(u64, &str)] = &[
 
 /// The arguments of a call of this family.
 pub fn arguments(call: Call) -> Option<&'static [Argument]> {
-    const FD: Argument = n("fd", From::Arg32(0), Form::Fd);
+    const FD: Argument = n("fd", From::Word(3), Form::Fd);
     const NEW: Argument = n("fd", From::Ret, Form::Fd);
     const TUPLE: Argument = s("tuple", Form::Tuple);
     const ADDR: Argument = s("addr", Form::Address);
