@@ -1,12 +1,14 @@
 //! Every map of the object, in one place.
 
-use crate::path::Walk;
+use crate::{path::Walk, probes::Pending};
+use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
 };
 use vedette_abi::{
-    CALLS as CALLS_MAX, CallSpec, CpuState, DISPATCH_ROWS, Filter, Peer, PeerKey, RECORD_CAP, ScopeKey,
+    CALLS as CALLS_MAX, CallSpec, CpuState, DISPATCH_ROWS, Filter, IO_URING_OPS, Peer, PeerKey, RECORD_CAP,
+    ScopeKey,
 };
 
 /// Bytes behind [`RECORD_CAP`] so that the longest string may begin at the last offset.
@@ -77,3 +79,16 @@ pub static SCOPES: HashMap<ScopeKey, u64> = HashMap::with_max_entries(1024, 0);
 /// counts as changed.
 #[map]
 pub static PEERS: LruHashMap<PeerKey, Peer> = LruHashMap::with_max_entries(16_384, 0);
+
+/// By operation of io_uring: what it is reported as, the call in the low byte and its kind in the high byte; 0 = not
+/// traced.
+#[map]
+pub static IO_URING_CALLS: Array<u16> = Array::with_max_entries(IO_URING_OPS, 0);
+
+/// By address: the requests of io_uring that are under way. Memory is taken as it is needed.
+#[map]
+pub static IO_URING_PENDING: HashMap<u64, Pending> = HashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
+
+/// By address, plus 1 for the second: the names that requests under way were passed.
+#[map]
+pub static IO_URING_NAMES: HashMap<u64, [u8; 4096]> = HashMap::with_max_entries(8192, BPF_F_NO_PREALLOC);

@@ -3,6 +3,7 @@
 mod call;
 mod cgroup;
 mod file_open;
+mod io_uring;
 mod message;
 mod net_connect;
 mod net_receive;
@@ -13,3 +14,5 @@ mod process_change;
 mod process_exec;
 mod sockaddr;
 mod syscall;
+
+pub use io_uring::Pending;

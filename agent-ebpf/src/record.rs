@@ -76,6 +76,12 @@ impl Record {
         unsafe { self.base.add(masked::<{ OFFSET_MASK as i32 }>(self.len) as usize) }
     }
 
+    /// The free part of the buffer, to read something into that is gone with the next append.
+    #[inline(always)]
+    pub fn free(&mut self) -> *mut u8 {
+        self.end()
+    }
+
     /// Reads at most 31 bytes of the current process into the free part of the buffer, and returns where they are. They
     /// are gone with the next append.
     #[inline(always)]

@@ -292,6 +292,9 @@ impl Work {
             // No record tells of these changes.
             self.tap.resync(&self.pipeline, self.names.as_ref());
         }
+        if found.groups_added != before.groups_added {
+            self.ask_for_all();
+        }
     }
 
     /// Records of process state were lost.
@@ -349,3 +352,6 @@ impl Work {
         stats.busy_ns.fetch_add(busy, Relaxed);
     }
 }
+
+#[cfg(test)]
+mod tests;

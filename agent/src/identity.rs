@@ -20,6 +20,8 @@
 
 mod containerd;
 mod cri;
+#[cfg(test)]
+mod fake;
 mod grpc;
 mod hierarchy;
 mod lookup;

@@ -26,7 +26,7 @@ use crate::names::Names;
 use log::Log;
 use recorder::Recorder;
 
-pub use recorder::Join;
+pub use recorder::{Frames, Join};
 pub use server::{Server, TapError};
 
 /// Most bytes of a snapshot; processes beyond that are left out of it, and counted.

@@ -5,6 +5,7 @@
 
 mod apt;
 mod compiler;
+mod containers;
 mod linker;
 
 use std::env;
@@ -25,6 +26,9 @@ use crate::workspace::{self, Workspace};
 /// are installed, or without root the rust-src component of the toolchain in use. bpf-linker is
 /// built once, with that compiler's LLVM library, and cached in $VEDETTE_CACHE, $XDG_CACHE_HOME/vedette or
 /// ~/.cache/vedette.
+///
+/// Tests make real containers with runc, containerd and a static busybox; what is not installed of them is unpacked
+/// from Debian's packages into the same cache.
 ///
 /// VEDETTE_BPF_TOOLCHAIN=NAME picks the compiler by hand: the name of a rustup toolchain, or `system`
 /// for the one in /usr. VEDETTE_BPF_LINKER=PATH does the same for bpf-linker.
@@ -61,6 +65,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let tools = ensure_with(workspace, Need::Test, consent)?;
     println!("BPF compiler  {}", tools.compiler.describe());
     println!("BPF linker    bpf-linker {} in {}", linker::VERSION, tools.linker.display());
+    containers::ensure(&workspace::tool_cache()?, consent)?;
     println!("Everything that `cargo xtask run` and `cargo xtask test` need is here.");
     Ok(())
 }
@@ -71,6 +76,14 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 /// When a tool is missing and cannot be installed, with what to do about it.
 pub fn ensure(workspace: &Workspace, need: Need) -> Result<BpfTools> {
     ensure_with(workspace, need, Consent::Given)
+}
+
+/// Makes sure that what tests make containers with is there, without a question.
+///
+/// # Errors
+/// When it is missing and cannot be had, with what to do about it.
+pub fn ensure_containers() -> Result<()> {
+    containers::ensure(&workspace::tool_cache()?, Consent::Given)
 }
 
 /// Whether the person has agreed to installations.

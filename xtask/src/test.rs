@@ -64,6 +64,9 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         report.step("clippy, user-space half", || clippy(workspace));
     }
     let obstacle = agent::obstacle("test");
+    if obstacle.is_none() {
+        report.step("tools for containers", setup::ensure_containers);
+    }
     report.step("tests", || suite::run(workspace, args.filter.as_deref(), &args.harness, obstacle.is_none()));
     if let Some(obstacle) = obstacle {
         report.left_out(&suite::kernel_tests(workspace)?, &obstacle);

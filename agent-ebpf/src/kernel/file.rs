@@ -74,6 +74,20 @@ impl Dentry {
         self.name().0
     }
 
+    /// The first eight bytes of the name, what is behind its end included.
+    #[inline(always)]
+    pub fn first_bytes(self) -> [u8; 8] {
+        let mut bytes = [0; 8];
+        let read = unsafe {
+            aya_ebpf::helpers::generated::bpf_probe_read_kernel(
+                (&raw mut bytes).cast(),
+                8,
+                self.name_ptr().cast(),
+            )
+        };
+        if read == 0 { bytes } else { [0; 8] }
+    }
+
     /// Whether it has been taken out of its directory (`d_unhashed`) and is not a root.
     #[inline(always)]
     pub fn is_unlinked(self) -> bool {
@@ -97,10 +111,15 @@ kfields!(probed Inode {
     ctime_nsec: u32 = INODE_CTIME_NSEC;
     mtime_sec: i64 = INODE_MTIME_SEC;
     mtime_nsec: u32 = INODE_MTIME_NSEC;
+    private: Ptr = INODE_PRIVATE;
 });
 
 /// Kernels since 6.13 keep a flag in the top bit of the change time's nanoseconds.
 const NSEC_MASK: u32 = 0x3fff_ffff;
+
+/// `PID_FS_MAGIC` and `ANON_INODE_FS_MAGIC` of `include/uapi/linux/magic.h`.
+const PID_FS_MAGIC: u64 = 0x5049_4446;
+const ANON_INODE_FS_MAGIC: u64 = 0x0904_1934;
 
 /// `S_IFMT` and `S_IFSOCK` of `<sys/stat.h>`.
 const S_IFMT: u16 = 0o170000;
@@ -135,10 +154,35 @@ impl Inode {
 }
 
 impl File {
+    /// No file.
+    #[inline(always)]
+    pub fn none() -> Self {
+        Self(core::ptr::null())
+    }
+
     /// [`path_flags::DELETED`] where the file has no name any more.
     #[inline(always)]
     pub fn deleted_flag(self) -> u32 {
         if self.dentry().is_unlinked() { path_flags::DELETED } else { 0 }
+    }
+
+    /// The process that a pidfd stands for, by its number in the initial pid namespace; 0 where it is no pidfd. Pidfds
+    /// are files of a file system of their own since 6.9, and anonymous inodes called `[pidfd]` before.
+    #[inline(always)]
+    pub fn pidfd_target(self) -> u32 {
+        if self.is_null() {
+            return 0;
+        }
+        let inode = self.inode();
+        let magic: u64 = probed(inode.sb().0, &super::SB_MAGIC);
+        let pid = if magic == PID_FS_MAGIC {
+            inode.private()
+        } else if magic == ANON_INODE_FS_MAGIC && self.dentry().first_bytes() == *b"[pidfd]\0" {
+            self.private_data()
+        } else {
+            return 0;
+        };
+        super::pid::Pid(pid.0).global_probed()
     }
 
     /// The socket behind `private_data`; only meaningful where the inode is a socket's.

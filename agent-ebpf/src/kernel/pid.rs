@@ -33,6 +33,15 @@ impl Pid {
         self.upid(0).nr()
     }
 
+    /// The same, for a pointer that the verifier knows nothing about.
+    #[inline(always)]
+    pub fn global_probed(self) -> u32 {
+        if self.is_null() {
+            return 0;
+        }
+        Upid(self.0.wrapping_byte_add(PID_NUMBERS.load() as usize)).nr()
+    }
+
     /// The number in its own pid namespace.
     #[inline(always)]
     pub fn own(self) -> u32 {

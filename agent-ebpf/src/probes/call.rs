@@ -1,15 +1,13 @@
 //! System calls without a probe of their own: what their arguments mean comes from a table ([`CallSpec`]), so that one
 //! body reports them all. Each kind is a program, so that the verifier's refusal of one costs that kind only.
 
-use aya_ebpf::{
-    helpers::generated::bpf_probe_read_user, macros::btf_tracepoint, programs::BtfTracePointContext,
-};
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use vedette_abi::{CWD, Call, CallSpec, Kind, ProbeError, RET, ROOT, Syscall, path_flags, strings};
 
 use super::{net_socket, syscall::Exit};
 use crate::{
     emit, filter,
-    kernel::{File, Task},
+    kernel::File,
     maps::SPECS,
     path,
     record::{Record, masked},
@@ -19,6 +17,10 @@ const AT_FDCWD: i32 = -100;
 /// `F_DUPFD` and `F_DUPFD_CLOEXEC` of `<fcntl.h>`.
 const F_DUPFD: u64 = 0;
 const F_DUPFD_CLOEXEC: u64 = 1030;
+/// `<linux/prctl.h>`.
+const PR_SET_NAME: u32 = 15;
+/// `<linux/reboot.h>`.
+const LINUX_REBOOT_CMD_RESTART2: u32 = 0xa1b2_c3d4;
 
 macro_rules! programs {
     ($($name:ident $kind:ident;)*) => {$(
@@ -86,8 +88,13 @@ pub fn fill(exit: &Exit, spec: &CallSpec, record: &mut Record, body: &mut Syscal
     body.ret = exit.ret;
     body.args = exit.args;
     // Memory first: it needs no room behind the body.
-    copy_memory(&raw mut body.values as *mut u8, arg(body, spec.mem), spec.mem_len);
-    copy_memory((&raw mut body.values as *mut u8).wrapping_add(32), arg(body, spec.mem2), spec.mem2_len & 32);
+    copy_memory(exit, &raw mut body.values as *mut u8, arg(body, spec.mem), spec.mem_len);
+    copy_memory(
+        exit,
+        (&raw mut body.values as *mut u8).wrapping_add(32),
+        arg(body, spec.mem2),
+        spec.mem2_len & 0x3f,
+    );
     match spec.file {
         0 => {}
         CWD => {
@@ -105,17 +112,21 @@ pub fn fill(exit: &Exit, spec: &CallSpec, record: &mut Record, body: &mut Syscal
         number => {
             let fd = if number == RET { exit.ret } else { i64::from(arg(body, number) as i32) };
             if fd >= 0 {
-                file(exit.task.files().file(fd as u32), record, body);
+                let of = if number == RET { exit.returned_file() } else { exit.file(fd as u32) };
+                describe(of, record, body);
+                if is_about_pidfd(exit.call) {
+                    body.values[0] = u64::from(of.pidfd_target());
+                }
             }
         }
     }
-    let raw = string(record, body, spec.raw);
+    let raw = string(exit, record, body, spec.raw, 0);
     body.lens[strings::RAW] = raw.len;
-    let raw2 = string(record, body, spec.raw2);
+    let raw2 = string(exit, record, body, spec.raw2, 1);
     body.lens[strings::RAW2] = raw2.len;
-    body.lens[strings::BASE] = base(exit.task, record, body, spec.base, &raw);
-    body.lens[strings::BASE2] = base(exit.task, record, body, spec.base2, &raw2);
-    if spec.data != 0 {
+    body.lens[strings::BASE] = base(exit, record, body, spec.base, &raw);
+    body.lens[strings::BASE2] = base(exit, record, body, spec.base2, &raw2);
+    if spec.data != 0 && is_string(exit) {
         let at = arg(body, spec.data);
         body.lens[strings::DATA] = if spec.data_len == 0 {
             record.append_user_str(at as *const u8).unwrap_or(0)
@@ -127,18 +138,30 @@ pub fn fill(exit: &Exit, spec: &CallSpec, record: &mut Record, body: &mut Syscal
 }
 
 #[inline(always)]
-fn copy_memory(to: *mut u8, from: u64, len: u8) {
+fn copy_memory(exit: &Exit, to: *mut u8, from: u64, len: u8) {
     if len != 0 {
-        // What cannot be read stays zero.
-        let _ = unsafe {
-            bpf_probe_read_user(to.cast(), masked::<0x7f>(u64::from(len)) as u32, from as *const _)
-        };
+        exit.read(to, masked::<0x7f>(u64::from(len)) as u32, from);
     }
+}
+
+/// Whether the call is about a process that a descriptor stands for.
+#[inline(always)]
+fn is_about_pidfd(call: u8) -> bool {
+    call == Call::PidfdSendSignal as u8 || call == Call::PidfdOpen as u8 || call == Call::PidfdGetfd as u8
+}
+
+/// Whether the argument that is a string by the table is one: of some calls it is what another argument says.
+#[inline(always)]
+fn is_string(exit: &Exit) -> bool {
+    if exit.call == Call::Prctl as u8 {
+        return exit.args[0] as u32 == PR_SET_NAME;
+    }
+    exit.call != Call::Reboot as u8 || exit.args[2] as u32 == LINUX_REBOOT_CMD_RESTART2
 }
 
 /// What is behind a descriptor.
 #[inline(always)]
-fn file(file: File, record: &mut Record, body: &mut Syscall) {
+fn describe(file: File, record: &mut Record, body: &mut Syscall) {
     if file.is_null() {
         return;
     }
@@ -161,14 +184,14 @@ struct Text {
     absolute: bool,
 }
 
-/// Appends a string argument.
+/// Appends a string argument, the first or second of the call.
 #[inline(always)]
-fn string(record: &mut Record, body: &mut Syscall, number: u8) -> Text {
+fn string(exit: &Exit, record: &mut Record, body: &mut Syscall, number: u8, place: usize) -> Text {
     if number == 0 {
         return Text { len: 0, absolute: true };
     }
     let at = record.len();
-    match record.append_user_str(arg(body, number) as *const u8) {
+    match exit.append_str(record, place, arg(body, number)) {
         Some(len) => Text { len, absolute: len > 0 && record.byte_at(at) == b'/' },
         None => {
             body.inode.path_flags |= path_flags::UNREADABLE;
@@ -180,18 +203,18 @@ fn string(record: &mut Record, body: &mut Syscall, number: u8) -> Text {
 /// Appends the directory that a path is relative to. Of a call on the descriptor itself (an empty path), that is the
 /// file.
 #[inline(always)]
-fn base(task: Task, record: &mut Record, body: &Syscall, number: u8, path: &Text) -> u16 {
-    if number == 0 || path.absolute {
+fn base(exit: &Exit, record: &mut Record, body: &Syscall, number: u8, path: &Text) -> u16 {
+    if number == 0 || path.absolute || exit.is_elsewhere() {
         return 0;
     }
     let fd = if number == CWD { AT_FDCWD } else { arg(body, number) as i32 };
     if fd == AT_FDCWD {
-        let fs = task.fs();
+        let fs = exit.task.fs();
         return path::append(record, fs.pwd_dentry(), fs.pwd_mnt().mount()).0;
     }
     if fd < 0 {
         return 0;
     }
-    let file = task.files().file(fd as u32);
+    let file = exit.own_file(fd as u32);
     if file.is_null() { 0 } else { path::append(record, file.dentry(), file.mnt().mount()).0 }
 }

@@ -1,8 +1,6 @@
 //! A file was opened: `open`, `creat`, `openat`, `openat2`.
 
-use aya_ebpf::{
-    helpers::generated::bpf_probe_read_user, macros::btf_tracepoint, programs::BtfTracePointContext,
-};
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use vedette_abi::{Call, FileOpen, Kind, ProbeError, filter_flags, path_flags};
 
 use super::syscall::Exit;
@@ -28,6 +26,14 @@ pub fn file_open(ctx: BtfTracePointContext) -> i32 {
         emit::failed(Kind::FileOpen, ProbeError::NoScratch);
         return 0;
     };
+    fill(&exit, &mut record);
+    emit::emit(Kind::FileOpen, exit.call, exit.flags(), exit.task, record);
+    0
+}
+
+/// Fills the body of a [`FileOpen`], and appends its strings.
+#[inline(always)]
+pub fn fill(exit: &Exit, record: &mut Record) {
     let body = record.body::<FileOpen>();
     body.ret = exit.ret;
     let [a, b, c, d, ..] = exit.args;
@@ -41,34 +47,29 @@ pub fn file_open(ctx: BtfTracePointContext) -> i32 {
     } else {
         // struct open_how: flags, mode, resolve, 64 bits each.
         let mut how = [0u64; 3];
-        let read = unsafe { bpf_probe_read_user((&raw mut how).cast(), 24, c as *const _) };
-        if read != 0 {
-            how = [0; 3];
-        }
+        exit.read((&raw mut how).cast(), 24, c);
         (body.dirfd, raw, body.flags, body.mode) = (a as i32, b, how[0] as u32, how[1] as u32);
         body.resolve = how[2] as u32;
     }
     if exit.ret >= 0 {
-        let file = exit.task.files().file(exit.ret as u32);
+        let file = exit.returned_file();
         if file.is_null() {
             // Closed by another thread already: what was passed still tells something.
             body.inode.path_flags = path_flags::UNREADABLE;
         } else {
             file.inode().facts(&mut body.inode);
             body.f_mode = file.f_mode();
-            let (len, flags) = path::append(&mut record, file.dentry(), file.mnt().mount());
+            let (len, flags) = path::append(record, file.dentry(), file.mnt().mount());
             body.path_len = len;
             body.inode.path_flags |= flags | file.deleted_flag();
         }
     }
-    match record.append_user_str(raw as *const u8) {
+    match exit.append_str(record, 0, raw) {
         Some(len) => body.raw_len = len,
         None => body.inode.path_flags |= path_flags::UNREADABLE,
     }
-    if exit.ret < 0 {
+    if exit.ret < 0 && !exit.is_elsewhere() {
         let fs = exit.task.fs();
-        body.cwd_len = path::append(&mut record, fs.pwd_dentry(), fs.pwd_mnt().mount()).0;
+        body.cwd_len = path::append(record, fs.pwd_dentry(), fs.pwd_mnt().mount()).0;
     }
-    emit::emit(Kind::FileOpen, exit.call, exit.flags(), exit.task, record);
-    0
 }

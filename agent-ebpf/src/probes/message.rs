@@ -73,10 +73,10 @@ pub fn report(ctx: &BtfTracePointContext, way: &Way) -> Option<()> {
     body.bytes = message.bytes as u32;
     body.size = message.size as u32;
     if is_socket {
-        let asked = SockAddr::read(&mut record, message.name, message.name_len);
+        let asked = SockAddr::read(&mut record, &exit, message.name, message.name_len);
         let named = asked.write(&mut body.socket.remote, &mut body.socket.remote_port);
         if asked.family == AF_UNIX {
-            body.path_len = asked.append_path(&mut record, message.name, message.name_len);
+            body.path_len = asked.append_path(&mut record, &exit, message.name, message.name_len);
         }
         if !remote(file, &mut record, body, named, asked.family, way.receives) && !filter::flag(way.same_peer)
         {

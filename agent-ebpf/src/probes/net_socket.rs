@@ -70,12 +70,12 @@ fn report(ctx: &BtfTracePointContext) -> Option<()> {
             )
         };
     } else if exit.call == Call::Bind as u8 && exit.ret < 0 {
-        let asked = SockAddr::read(&mut record, exit.args[1], exit.args[2]);
+        let asked = SockAddr::read(&mut record, &exit, exit.args[1], exit.args[2]);
         if asked.write(&mut body.socket.local, &mut body.socket.local_port) {
             body.socket.family = asked.family;
             unmap_v4(&mut body.socket);
         } else if body.path_len == 0 {
-            body.path_len = asked.append_path(&mut record, exit.args[1], exit.args[2]);
+            body.path_len = asked.append_path(&mut record, &exit, exit.args[1], exit.args[2]);
         }
     }
     emit::emit(Kind::NetSocket, exit.call, exit.flags(), exit.task, record);

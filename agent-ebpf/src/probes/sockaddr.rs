@@ -1,8 +1,9 @@
 //! Socket addresses as programs pass them.
 
+use super::syscall::Exit;
 use crate::{
     kernel::{AF_INET, AF_INET6, AF_UNIX},
-    record::Record,
+    record::{Record, masked},
 };
 
 /// Largest socket address that is read: `struct sockaddr_un`.
@@ -22,13 +23,17 @@ pub struct SockAddr {
 impl SockAddr {
     /// Reads the address at `at`, of `len` bytes. It is valid until the record grows.
     #[inline(always)]
-    pub fn read(record: &mut Record, at: u64, len: u64) -> Self {
+    pub fn read(record: &mut Record, exit: &Exit, at: u64, len: u64) -> Self {
         let none = Self { family: 0, head: core::ptr::null(), len: 0 };
         let len = if len > INET6_LEN { INET6_LEN } else { len };
         if at == 0 || len < 2 {
             return none;
         }
-        let Some(head) = record.peek_user(at, len) else { return none };
+        let head = record.free();
+        // What cannot be read stays zero.
+        unsafe { core::ptr::write_bytes(head.cast::<u64>(), 0, 4) };
+        exit.read(head, masked::<0x1f>(len) as u32, at);
+        let head = head.cast_const();
         Self { family: unsafe { core::ptr::read_volatile(head.cast::<u16>()) }, head, len }
     }
 
@@ -62,8 +67,8 @@ impl SockAddr {
 
     /// Appends the path of a Unix socket's address at `at`, of `len` bytes; returns the path's length.
     #[inline(always)]
-    pub fn append_path(&self, record: &mut Record, at: u64, len: u64) -> u16 {
+    pub fn append_path(&self, record: &mut Record, exit: &Exit, at: u64, len: u64) -> u16 {
         let len = if len > UNIX_CAP { UNIX_CAP } else { len };
-        if self.family == AF_UNIX && len > 2 { record.append_user(at + 2, len - 2) } else { 0 }
+        if self.family == AF_UNIX && len > 2 { exit.append(record, at, 2, len - 2) } else { 0 }
     }
 }

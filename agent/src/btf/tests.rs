@@ -296,7 +296,7 @@ fn the_upper_layer_is_found_where_overlayfs_is_a_module() {
     let btf = Btf::of_kernel().unwrap();
     let known = resolve(&btf, KERNEL_FIELDS).unwrap();
     let mut guessed = known.clone().with("OVL_INODE_VFS", ABSENT).with("OVL_INODE_UPPER", ABSENT);
-    super::offsets::overlay_module(&btf, &mut guessed).unwrap();
+    offsets::overlay_module(&btf, &mut guessed).unwrap();
     let distance = |of: &Offsets| of.get("OVL_INODE_UPPER").unwrap() - of.get("OVL_INODE_VFS").unwrap();
     assert_eq!(distance(&guessed), btf.struct_size("inode").unwrap().next_multiple_of(8));
     if known.get("OVL_INODE_VFS") != Some(ABSENT) {

@@ -1,6 +1,6 @@
 //! The Container Runtime Interface: what the kubelet's runtime knows about its containers.
 
-mod messages;
+pub(super) mod messages;
 
 use std::{collections::BTreeMap, path::PathBuf};
 

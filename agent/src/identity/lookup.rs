@@ -69,13 +69,21 @@ pub struct IdentitySettings {
     pub cri_sockets: Vec<PathBuf>,
     /// Longest time that an event waits for metadata; zero: none waits.
     pub wait: Duration,
+    /// How long runtimes are asked about a container that none of them knows.
+    pub give_up: Duration,
     /// The API server, if it is to be asked.
     pub pods: Option<PodSettings>,
 }
 
 impl Default for IdentitySettings {
     fn default() -> Self {
-        Self { root: "/".into(), cri_sockets: Vec::new(), wait: Duration::from_millis(500), pods: None }
+        Self {
+            root: "/".into(),
+            cri_sockets: Vec::new(),
+            wait: Duration::from_millis(500),
+            give_up: Duration::from_secs(8),
+            pods: None,
+        }
     }
 }
 
@@ -244,6 +252,7 @@ struct Sources {
     containerds: Vec<Containerd>,
     runtimes: Runtimes,
     calls: Semaphore,
+    give_up: Duration,
     stats: Arc<IdentityStats>,
 }
 
@@ -262,12 +271,18 @@ impl Sources {
             containerds: containerds.collect::<Result<_, _>>()?,
             runtimes: Runtimes::below(&settings.root),
             calls: Semaphore::new(CALLS),
+            give_up: settings.give_up,
             stats,
         })
     }
 
     async fn describe(&self, container: &ContainerRef) -> Option<Metadata> {
+        let mut waited = Duration::ZERO;
         for (attempt, delay) in DELAYS.into_iter().enumerate() {
+            waited += delay;
+            if waited > self.give_up {
+                break;
+            }
             if !delay.is_zero() {
                 sleep(delay).await;
             }

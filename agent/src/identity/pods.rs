@@ -100,7 +100,7 @@ impl Told {
             Event::Init => self.listed = Some(HashSet::new()),
             Event::InitApply(pod) | Event::Apply(pod) => self.apply(&pod).await,
             Event::Delete(pod) => {
-                if let Some(uid) = pod.metadata.uid {
+                if let Some(uid) = static_uid(&pod).or(pod.metadata.uid) {
                     self.forget(uid).await;
                 }
             }

@@ -14,6 +14,9 @@ use crate::sensor::Plan;
 /// Event types whose failures have a record of their own only when asked for.
 const OPENS: &[EventType] = &[EventType::Open, EventType::Creat, EventType::Openat, EventType::Openat2];
 
+/// Event types that are also those of programs that could not be started.
+const EXECS: &[EventType] = &[EventType::Execve, EventType::Execveat];
+
 /// The plan for a set of policies.
 pub fn plan(set: &PolicySet) -> Plan {
     let mut plan = Plan::default();
@@ -22,6 +25,9 @@ pub fn plan(set: &PolicySet) -> Plan {
         let types = set.event_types_of(index);
         for event_type in types.iter() {
             plan.want(event_type.name(), scopes);
+        }
+        if EXECS.iter().any(|t| types.contains(*t)) && can_match_failed_exec(rule) {
+            plan.want_failed_execs(scopes);
         }
         if OPENS.iter().any(|t| types.contains(*t)) && !only_success(rule) {
             plan.want_failed_opens();
@@ -70,6 +76,11 @@ fn is_host(atom: &Atom) -> Option<bool> {
 /// Whether a rule can only match calls that succeeded.
 fn only_success(rule: &Rule) -> bool {
     rule.conditions().iter().all(|c| requires_success(&c.cond))
+}
+
+/// Whether one of a rule's conditions is evaluated for programs that could not be started, and can hold for one.
+fn can_match_failed_exec(rule: &Rule) -> bool {
+    rule.conditions().iter().any(|c| c.asks_for_result() && !requires_success(&c.cond))
 }
 
 fn requires_success(cond: &Cond) -> bool {
@@ -151,6 +162,21 @@ mod tests {
         assert!(flag("(fd.num >= 0 or fd.name = /x)"));
         assert!(flag("not fd.num >= 0"));
         assert!(!of("evt.type = execve").filter().flags & filter_flags::FAILED_OPENS != 0);
+    }
+
+    #[test]
+    fn failed_execs_come_up_only_for_rules_that_ask_for_them() {
+        let wanted = |c: &str| wanted(c, Kind::ExecFailed) != 0;
+        assert!(!wanted("evt.type = execve and proc.name = x"));
+        assert!(!wanted("evt.type in (execve, execveat) and evt.res = SUCCESS"));
+        assert!(!wanted("evt.type = connect and evt.res = EACCES"));
+        assert!(wanted("evt.type = execve and evt.res = EACCES"));
+        assert!(wanted("evt.type = execveat and not evt.failed = false"));
+        assert!(wanted("evt.type = execve and evt.arg.res != 0"));
+        assert!(wanted("evt.rawres < 0"));
+        let scoped = of("evt.type = execve and container.id != host and evt.rawres < 0");
+        assert_eq!(scoped.filter().wanted[Kind::ExecFailed as usize], CONTAINERS);
+        assert!(scoped.dispatch().iter().any(|(row, _)| *row == 59));
     }
 
     #[test]

@@ -156,11 +156,10 @@ impl Call {
             Self::ProcessVmReadv | Self::ProcessVmWritev => N.mem(2, 16).mem2(4, 16),
             Self::PidfdSendSignal | Self::PidfdGetfd => N.file(1),
             Self::PidfdOpen => N.file(RET),
-            // A string for `PR_SET_NAME` only; for the others it is not one, and is not read further.
+            // A string for `PR_SET_NAME` only, and read only for it.
             Self::Prctl => N.string(2),
 
             Self::Setgroups => N.mem(2, 64),
-            Self::Capset => N.mem(1, 8).mem2(2, 24),
             Self::Setns => N.file(1),
             Self::Chdir => N.path(1, CWD).file(CWD),
             Self::Fchdir => N.file(CWD),
@@ -174,6 +173,7 @@ impl Call {
             Self::PerfEventOpen => N.mem(1, 64).file(RET),
             Self::Userfaultfd => N.file(RET),
             Self::AddKey | Self::RequestKey => N.string(1).path2(2, 0),
+            // A string for `LINUX_REBOOT_CMD_RESTART2` only, and read only for it.
             Self::Reboot => N.string(4),
             Self::Sethostname | Self::Setdomainname => N.buffer(1, 2),
             Self::ClockSettime => N.mem(2, 16),

@@ -365,6 +365,10 @@ pub mod header_flags {
     pub const IO_URING: u16 = 2;
     /// A kernel thread took the operation from the queue (`IORING_SETUP_SQPOLL`).
     pub const SQPOLL: u16 = 4;
+    /// The operation's descriptor is a place in the ring's own table of files, not one of the process's descriptors.
+    pub const DIRECT: u16 = 8;
+    /// Reported before it was done, because nobody would have told of its end; it is taken to have succeeded.
+    pub const UNCONFIRMED: u16 = 16;
 }
 
 /// Bits of [`TaskFacts::flags`].

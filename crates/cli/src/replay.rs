@@ -38,7 +38,7 @@ pub struct Args {
 
 const AFTER_HELP: &str = "\
 Examples:
-  vedette replay host.vrec --policy deploy/policies/default
+  vedette replay host.vrec --policy deploy/policies
   vedette replay host.vrec --policy falco_rules.yaml --output json | jq -r .rule | sort | uniq -c
   vedette replay yesterday.vrec --policy new.yaml > after.json      in CI: what would this change have raised?
 

@@ -61,6 +61,8 @@ pub struct State {
     stats: StateStats,
     last_prune: u64,
     hierarchy: Option<u32>,
+    /// What the process of the last record was before that record changed it.
+    before: Option<TaskFacts>,
 }
 
 /// Nanoseconds of event time between two prunings.
@@ -75,6 +77,7 @@ impl State {
             stats: StateStats::default(),
             last_prune: 0,
             hierarchy: limits.hierarchy,
+            before: None,
         }
     }
 
@@ -87,9 +90,17 @@ impl State {
         self.stats
     }
 
+    /// What the kernel held about the process of the record that was applied last before the call that the record
+    /// tells of; `None` where that changed nothing that is known. As whom a call was made is a question of that, not of
+    /// what the process is afterwards.
+    pub fn before(&self) -> Option<&TaskFacts> {
+        self.before.as_ref()
+    }
+
     /// Applies a record.
     pub fn apply(&mut self, record: &Record<'_>) -> Applied {
         let time = record.header.time;
+        self.before = None;
         if time.saturating_sub(self.last_prune) >= PRUNE_EVERY {
             self.last_prune = time;
             self.processes.prune(time);
@@ -194,11 +205,15 @@ impl State {
         if process.origin == Origin::Header {
             return applied;
         }
-        let comm = process.task.comm;
-        process.task = *task;
-        if record.header.tid != record.header.tgid {
-            // The name of another thread is not that of the process.
-            process.task.comm = comm;
+        if record.header.tid == record.header.tgid {
+            self.before = Some(process.task);
+            process.task = *task;
+        } else {
+            // Names, ids, capabilities and namespaces belong to threads: those of the process are its leader's. These
+            // are shared by all threads.
+            let known = &mut process.task;
+            (known.sid, known.pgid, known.vsid, known.vpgid) = (task.sid, task.pgid, task.vsid, task.vpgid);
+            (known.tty, known.threads) = (task.tty, task.threads);
         }
         let moves = matches!(record.call, Some(Call::Chdir | Call::Fchdir));
         if moves && ret >= 0 && !directory.is_empty() {

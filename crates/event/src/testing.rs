@@ -9,6 +9,8 @@
 //! # Ok::<(), vedette_event::DecodeError>(())
 //! ```
 
+mod traffic;
+
 use std::net::SocketAddr;
 
 use vedette_abi::{
@@ -18,6 +20,8 @@ use vedette_abi::{
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
 
 use crate::{Process, ProcessKey};
+
+pub use traffic::{A_DAY, Traffic};
 
 /// A fixed body that can be followed by strings.
 pub trait Body: FromBytes + IntoBytes + Immutable {

@@ -6,7 +6,7 @@ use std::{net::SocketAddr, sync::Arc};
 use proptest::prelude::*;
 use vedette_event::{
     Applied, Exec, Origin, Process, ProcessKey, State, StateLimits,
-    abi::{Ring, task_flags},
+    abi::{self, Call, Ring, task_flags},
     decode,
     process::{GRACE, MAX_ANCESTORS, TICK},
     testing::{RecordBuilder, task},
@@ -314,6 +314,54 @@ proptest! {
             prop_assert!(state.processes.ancestors(id).count() <= cap);
         }
     }
+}
+
+#[test]
+fn a_change_is_the_leaders_and_what_was_before_is_kept_for_the_event() {
+    let (mut state, process) = (state(), key(20, 200));
+    apply(&mut state, RecordBuilder::process_exec(process, "/bin/su", &["su"]).uid(1000).time(5).build());
+    assert!(state.before().is_none());
+    let change = |uid: u32| {
+        RecordBuilder::process_change(process, Some(Call::Setuid)).uid(uid).comm("su").facts(|t| t.sid = 7)
+    };
+    // Another thread's ids are not those of the process; its session is.
+    let mut by_thread = change(5);
+    by_thread.header.tid = 21;
+    let after = known(&mut state, by_thread.build());
+    assert_eq!((after.task.uid, after.task.sid), (1000, 7));
+    assert!(state.before().is_none());
+
+    let after = known(&mut state, change(0).build());
+    assert_eq!((after.task.uid, state.before().unwrap().uid), (0, 1000));
+    assert_eq!(&*after.exec.exe_path, b"/bin/su", "it runs the same program");
+
+    // A new name without a call, and a child that inherits all.
+    let child = key(30, 300);
+    let renamed =
+        known(&mut state, RecordBuilder::process_change(process, None).uid(0).comm("renamed").build());
+    assert_eq!(renamed.comm(), b"renamed");
+    apply(&mut state, RecordBuilder::process_fork(child, process).uid(0).comm("renamed").build());
+    assert!(state.before().is_none(), "of the last record only");
+    assert_eq!(get(&state, child).cmdline(), &b"renamed"[..]);
+    assert_eq!(parent(&state, child), Some(process));
+}
+
+#[test]
+fn a_change_of_directory_counts_only_if_it_was_made() {
+    let (mut state, process) = (state(), key(20, 200));
+    apply(&mut state, RecordBuilder::process_exec(process, "/bin/sh", &["sh"]).cwd("/srv").time(5).build());
+    let chdir = |ret: i64, path: &str| {
+        RecordBuilder::process_change(process, Some(Call::Chdir))
+            .string(abi::strings::PATH, path)
+            .with(|change| change.syscall.ret = ret)
+            .build()
+    };
+    assert_eq!(&*known(&mut state, chdir(-2, "/srv")).cwd, b"/srv");
+    assert_eq!(&*known(&mut state, chdir(0, "/tmp")).cwd, b"/tmp");
+    // A new root is none.
+    let chroot =
+        RecordBuilder::process_change(process, Some(Call::Chroot)).string(abi::strings::PATH, "/var").build();
+    assert_eq!(&*known(&mut state, chroot).cwd, b"/tmp");
 }
 
 #[test]

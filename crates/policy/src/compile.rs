@@ -92,6 +92,8 @@ pub(crate) struct Root {
     pub step: u32,
     /// What is left of the condition.
     pub node: NodeId,
+    /// Whether the condition says anything about the result of the call.
+    pub asks_for_result: bool,
 }
 
 /// What a rule reads when it matches.
@@ -128,7 +130,8 @@ pub(crate) fn compile(rules: &[Rule]) -> Program {
     for (index, rule) in rules.iter().enumerate().filter(|(_, r)| r.is_active()) {
         for (step, condition) in rule.conditions().into_iter().enumerate() {
             let node = graph.add(&merge::merged(&condition.cond), &mut tests, &mut slots);
-            whole.push(Root { rule: index as u32, step: step as u32, node });
+            let asks_for_result = condition.asks_for_result();
+            whole.push(Root { rule: index as u32, step: step as u32, node, asks_for_result });
         }
     }
     let tests = tests.into_specs();

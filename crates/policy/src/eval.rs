@@ -5,7 +5,7 @@ mod transform;
 
 pub(crate) use cache::{Cache, CacheState};
 
-use crate::compile::{Graph, Matcher, Node, NodeId, Program};
+use crate::compile::{Graph, Matcher, Node, NodeId, Program, Slot, SlotArg};
 use crate::facts::Facts;
 use crate::resolve::Resolver;
 
@@ -58,6 +58,46 @@ impl<F: Facts> Run<'_, '_, '_, F> {
             Node::And(parts) => parts.iter().all(|part| self.holds(*part)),
             Node::Or(parts) => parts.iter().any(|part| self.holds(*part)),
             Node::Test(test) => self.test(*test),
+        }
+    }
+
+    /// Whether a condition holds whatever the facts that are awaited will be; `None` where that depends on them.
+    pub fn holds_regardless(&mut self, node: NodeId) -> Option<bool> {
+        let program = self.program;
+        // Of `and` and `or`, one part may decide while others are open.
+        let mut joined = |parts: &[NodeId], deciding: bool| {
+            let mut open = false;
+            for part in parts {
+                match self.holds_regardless(*part) {
+                    Some(holds) if holds == deciding => return Some(deciding),
+                    Some(_) => {}
+                    None => open = true,
+                }
+            }
+            (!open).then_some(!deciding)
+        };
+        match program.graph.get(node) {
+            Node::False => Some(false),
+            Node::True => Some(true),
+            Node::And(parts) => joined(parts, false),
+            Node::Or(parts) => joined(parts, true),
+            Node::Not(inner) => self.holds_regardless(*inner).map(|holds| !holds),
+            Node::Test(test) => {
+                let spec = &program.tests[*test as usize];
+                let awaited = self.is_awaited(spec.slot)
+                    || spec.matcher.other_slot().is_some_and(|other| self.is_awaited(other));
+                (!awaited).then(|| self.test(*test))
+            }
+        }
+    }
+
+    fn is_awaited(&self, slot: u32) -> bool {
+        match self.program.slots.get(slot) {
+            Slot::One(field) | Slot::Many(field) => self.facts.is_awaited(field.id),
+            Slot::Call { args, .. } => args.iter().any(|arg| match arg {
+                SlotArg::Slot(inner) => self.is_awaited(*inner),
+                SlotArg::Literal(_) => false,
+            }),
         }
     }
 

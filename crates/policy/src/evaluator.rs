@@ -124,9 +124,11 @@ impl Evaluator {
             event: self.events,
             resolver: &*self.resolver,
         };
+        // A condition that does not say so is not about programs that could not be started.
+        let failed_exec = facts.is_failed_exec();
         let mut roots = roots.iter();
         while let Some(root) = roots.next() {
-            if !run.holds(root.node) {
+            if failed_exec && !root.asks_for_result || !run.holds(root.node) {
                 continue;
             }
             let rule = &self.set.rules()[root.rule as usize];
@@ -148,9 +150,9 @@ impl Evaluator {
         self.cache = run.cache.into_state();
     }
 
-    /// Whether anything depends on this event, as far as it is known: some condition holds, or `is_open` says that what
-    /// was read of the facts does not decide it. No rule remembers that it was asked.
-    pub(crate) fn concerns<F: Facts>(&mut self, facts: &F, is_open: impl Fn(&F) -> bool) -> bool {
+    /// Whether anything depends on this event and on facts that are awaited ([`Facts::is_awaited`]): some condition
+    /// holds, or will, or may. No rule remembers that it was asked.
+    pub(crate) fn concerns<F: Facts>(&mut self, facts: &F) -> bool {
         let roots = &self.set.program.roots[facts.event_type().index()];
         if roots.is_empty() {
             return false;
@@ -164,7 +166,7 @@ impl Evaluator {
             event: self.events,
             resolver: &*self.resolver,
         };
-        let concerned = roots.iter().any(|root| run.holds(root.node) || is_open(facts));
+        let concerned = roots.iter().any(|root| run.holds_regardless(root.node) != Some(false));
         self.cache = run.cache.into_state();
         concerned
     }
@@ -237,7 +239,7 @@ fn sequence<F: Facts>(
     let mut steps = vec![first.step as usize];
     while let Some(next) = roots.as_slice().first().filter(|next| next.rule == first.rule) {
         roots.next();
-        if run.holds(next.node) {
+        if (next.asks_for_result || !run.facts.is_failed_exec()) && run.holds(next.node) {
             steps.push(next.step as usize);
         }
     }

@@ -20,8 +20,19 @@ pub trait Facts {
     /// When it happened, in nanoseconds since 1970, UTC. Correlation knows no other clock.
     fn time(&self) -> u64;
 
+    /// Whether it tells of a program that could not be started. Such an event has the type of an exec, and is held
+    /// against the conditions only that say something about the result.
+    fn is_failed_exec(&self) -> bool {
+        false
+    }
+
     /// The value of a field that has one value, or none.
     fn get<'a>(&'a self, field: FieldId, arg: &FieldArg) -> Value<'a>;
+
+    /// Whether the value of a field is not known yet, but awaited.
+    fn is_awaited(&self, _field: FieldId) -> bool {
+        false
+    }
 
     /// The values of a field that can have several, one by one: those of all ancestors (nearest first), of both ends
     /// of a connection, of a list. An absent value may be left out.
@@ -39,8 +50,16 @@ impl<F: Facts + ?Sized> Facts for &F {
         (**self).time()
     }
 
+    fn is_failed_exec(&self) -> bool {
+        (**self).is_failed_exec()
+    }
+
     fn get<'a>(&'a self, field: FieldId, arg: &FieldArg) -> Value<'a> {
         (**self).get(field, arg)
+    }
+
+    fn is_awaited(&self, field: FieldId) -> bool {
+        (**self).is_awaited(field)
     }
 
     fn each<'a>(&'a self, field: FieldId, arg: &FieldArg, push: &mut dyn FnMut(Value<'a>)) {

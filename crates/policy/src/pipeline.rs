@@ -288,7 +288,7 @@ impl Pipeline {
         let pending = view.container().filter(|c| c.knowledge == Knowledge::Pending);
         let Some(container) = pending.filter(|_| !record.bytes.is_empty()) else { return false };
         let Some(facts) = LiveFacts::new(view) else { return false };
-        if !evaluator.concerns(&facts, LiveFacts::has_read_awaited) {
+        if !evaluator.concerns(&facts) {
             return true;
         }
         let excerpt = state.excerpt(id, view.cgroup());

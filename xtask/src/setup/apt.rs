@@ -1,5 +1,6 @@
 //! Packages of Debian and its relatives.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, anyhow, bail};
@@ -48,6 +49,25 @@ pub fn install(packages: &[&str], why: &str, consent: Consent) -> Result<()> {
     }
     // Old lists name files that the mirror has replaced since.
     update("the installation failed, perhaps because they are old")?;
+    attempt()
+        .map_err(|error| anyhow!("{error}; to see to it by hand: apt-get install {}", packages.join(" ")))
+}
+
+/// Fetches the files of packages into a directory, without installing them.
+///
+/// # Errors
+/// When they cannot be fetched.
+pub fn download(packages: &[&str], directory: &Path) -> Result<()> {
+    let attempt = || {
+        let mut command = exec::command("apt-get");
+        // The user whom apt becomes otherwise may not write into everybody's cache.
+        command.args(["-q", "-o", "APT::Sandbox::User=root", "download"]).args(packages);
+        exec::run(command.current_dir(directory))
+    };
+    if attempt().is_ok() {
+        return Ok(());
+    }
+    update("the download failed, perhaps because they are old")?;
     attempt()
         .map_err(|error| anyhow!("{error}; to see to it by hand: apt-get install {}", packages.join(" ")))
 }

@@ -38,12 +38,11 @@ pub fn describe(root: &Path, id: &str) -> Option<Metadata> {
     if entry.is_none() && spec.is_none() {
         return None;
     }
-    let spec = spec.unwrap_or_default();
-    let annotations = spec.annotations.clone().unwrap_or_default();
+    let annotations = spec.as_ref().and_then(|spec| spec.annotations.clone()).unwrap_or_default();
     let is_crio = annotations.keys().any(|key| key.starts_with("io.kubernetes.cri-o."));
     let entry = entry.unwrap_or_default();
     let notes: Notes = serde_json::from_str(&entry.metadata).unwrap_or_default();
-    let known = spec.metadata();
+    let known = spec.map(|spec| spec.metadata()).unwrap_or_default();
     let names = entry.names.unwrap_or_default();
     let name = [notes.cri_name, notes.name].into_iter().chain(names).find(|name| !name.is_empty());
     let told = annotations.get("io.podman.annotations.privileged").map(|told| told == "TRUE");

@@ -112,6 +112,17 @@ fn matcher(atom: &Atom, slots: &mut Slots) -> Matcher {
 }
 
 impl Matcher {
+    /// The slot that the test's own is compared with, if it is compared with another.
+    pub fn other_slot(&self) -> Option<u32> {
+        match self {
+            Self::Host { address: slot, .. }
+            | Self::NumberField(_, slot)
+            | Self::TextField(_, slot)
+            | Self::InField(slot) => Some(*slot),
+            _ => None,
+        }
+    }
+
     fn cost(&self) -> u32 {
         match self {
             Self::Exists | Self::Bool(_) | Self::Number(..) | Self::Float(..) => 1,

@@ -7,15 +7,16 @@ mod argument;
 mod container;
 mod descriptor;
 mod event;
+mod io_uring;
 mod process;
 mod text;
 
 use vedette_event::{
     Record, View,
-    abi::{self, Call},
+    abi::{self, Call, Kind},
 };
 
-use std::cell::{Cell, OnceCell};
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::Facts;
@@ -36,8 +37,6 @@ pub struct LiveFacts<'v> {
     /// The flags of an open, likewise.
     flags: OnceCell<Assembled<160>>,
     names: Names,
-    /// Whether something was read that is still awaited: metadata of the container.
-    awaited: Cell<bool>,
 }
 
 /// Names of users and groups that were looked up for the event, so that values can borrow them.
@@ -74,13 +73,7 @@ impl<'v> LiveFacts<'v> {
             path: OnceCell::new(),
             flags: OnceCell::new(),
             names: Names::default(),
-            awaited: Cell::new(false),
         })
-    }
-
-    /// Whether a field was read whose value is not known yet, but awaited.
-    pub(crate) fn has_read_awaited(&self) -> bool {
-        self.awaited.get()
     }
 
     /// The event.
@@ -96,6 +89,7 @@ enum Family {
     Process,
     Descriptor,
     Container,
+    IoUring,
     Other,
 }
 
@@ -110,6 +104,7 @@ static FAMILIES: [Family; FIELDS.len()] = {
             }
             [b'f', b'd', b'.', ..] | [b'f', b's', b'.', ..] => Family::Descriptor,
             [b'c', b'o', b'n', b't', ..] | [b'k', b'8', b's', ..] => Family::Container,
+            [b'i', b'o', b'_', ..] => Family::IoUring,
             [b'p', b'r', b'o', b'c', b'.', ..]
             | [b't', b'h', b'r', b'e', ..]
             | [b'u', b's', b'e', b'r', ..]
@@ -130,15 +125,24 @@ impl Facts for LiveFacts<'_> {
         self.view.time()
     }
 
+    fn is_failed_exec(&self) -> bool {
+        self.view.record.kind == Kind::ExecFailed
+    }
+
     fn get<'a>(&'a self, field: FieldId, arg: &FieldArg) -> Value<'a> {
         let value = match FAMILIES[field as usize] {
             Family::Event => event::get(self, field, arg),
             Family::Process => process::get(self, field, arg),
             Family::Descriptor => descriptor::get(self, field),
             Family::Container => container::get(self, field, arg),
+            Family::IoUring => io_uring::get(self, field),
             Family::Other => None,
         };
         value.unwrap_or_default()
+    }
+
+    fn is_awaited(&self, field: FieldId) -> bool {
+        matches!(FAMILIES[field as usize], Family::Container) && container::is_awaited(self, field)
     }
 
     fn each<'a>(&'a self, field: FieldId, arg: &FieldArg, push: &mut dyn FnMut(Value<'a>)) {
@@ -196,6 +200,28 @@ mod tests {
             assert_eq!(text(f, "evt.res"), "SUCCESS");
             assert_eq!(text(f, "container.id"), "host");
             assert_eq!(text(f, "fd.num"), "Int(3)");
+        });
+    }
+
+    #[test]
+    fn what_io_uring_did_says_how() {
+        use abi::header_flags::{IO_URING, SQPOLL, UNCONFIRMED};
+        let key = ProcessKey { tgid: 7, start: 9 };
+        let of = |flags: u16, op: u32| {
+            let mut record = RecordBuilder::file_open(key, "/etc/shadow", "/etc/shadow").ret(3);
+            (record.header.flags, record.header.io_uring_op) = (flags, op);
+            record.build()
+        };
+        with_event(&of(0, 0), |f| assert_eq!(text(f, "io_uring.op"), "Absent"));
+        with_event(&of(IO_URING | SQPOLL, abi::IORING_OP_OPENAT2.into()), |f| {
+            assert_eq!(text(f, "io_uring.op"), "IORING_OP_OPENAT2");
+            assert_eq!(text(f, "io_uring.sqpoll"), "Bool(true)");
+            assert_eq!(text(f, "io_uring.direct"), "Bool(false)");
+            assert_eq!(text(f, "io_uring.confirmed"), "Bool(true)");
+        });
+        with_event(&of(IO_URING | UNCONFIRMED, 250), |f| {
+            assert_eq!(text(f, "io_uring.op"), "250");
+            assert_eq!(text(f, "io_uring.confirmed"), "Bool(false)");
         });
     }
 

@@ -220,6 +220,14 @@ impl Facts for MapFacts {
         self.time
     }
 
+    fn is_failed_exec(&self) -> bool {
+        let first = |id| self.given(id, &FieldArg::None).and_then(|values| values.first());
+        matches!(self.event_type, EventType::Execve | EventType::Execveat)
+            && (first(FieldId::EvtRes).and_then(|v| v.as_bytes()).is_some_and(|text| text != b"SUCCESS")
+                || first(FieldId::EvtRawres).and_then(|v| v.as_whole()).is_some_and(|n| n < 0)
+                || matches!(first(FieldId::EvtFailed), Some(Value::Bool(true))))
+    }
+
     fn get<'a>(&'a self, field: FieldId, arg: &FieldArg) -> Value<'a> {
         let mut value = None;
         self.each(field, arg, &mut |v| {

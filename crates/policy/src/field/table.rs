@@ -295,6 +295,8 @@ fields! {
     FlowBytesIn "flow.bytes_in" Uint None One Flow UserSpace 0 false "Bytes received.";
     FlowDuration "flow.duration" Duration None One Flow UserSpace 0 false "Time from the first to the last packet.";
     FlowDirection "flow.direction" String None One Flow Argument 0 false "Who began: `ingress` or `egress`.";
-    IoUringOp "io_uring.op" String None One IoUring Argument 0 false "Operation, such as `IORING_OP_OPENAT`.";
-    IoUringSqpoll "io_uring.sqpoll" Bool None One IoUring Argument 0 false "Whether a kernel thread took the operation from the queue.";
+    IoUringOp "io_uring.op" String None One IoUring Argument 0 true "Operation, such as `IORING_OP_OPENAT`.";
+    IoUringSqpoll "io_uring.sqpoll" Bool None One IoUring Argument 0 true "Whether a kernel thread took the operation from the queue.";
+    IoUringDirect "io_uring.direct" Bool None One IoUring Argument 0 true "Whether the descriptor is a place in the ring's own table of files.";
+    IoUringConfirmed "io_uring.confirmed" Bool None One IoUring Argument 0 true "Whether the result is known; an operation whose success is told to nobody is reported when it is submitted.";
 }

@@ -97,7 +97,7 @@ pub fn text<'a>(facts: &'a LiveFacts<'_>, arg: &FieldArg) -> Value<'a> {
             "env" => Value::Bytes(text::join(process::environment(facts.view.process)).into()),
             "flags" => Value::owned(process::exe_flags(facts.view.process)),
             "filename" => Value::bytes(filename),
-            "trusted_exepath" => Value::bytes(&facts.view.process.exec.exe_path),
+            "trusted_exepath" => Value::bytes(process::exe_path(facts.view.process)),
             "cap_inheritable" => Value::owned(text::capabilities(facts.view.process.task.cap_inheritable)),
             "cap_permitted" => Value::owned(text::capabilities(facts.view.process.task.cap_permitted)),
             "cap_effective" => Value::owned(text::capabilities(facts.view.process.task.cap_effective)),

@@ -23,31 +23,28 @@ const NO_PROBE: &str = "NONE";
 pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId, arg: &FieldArg) -> Option<Value<'a>> {
     use FieldId as F;
     let container = facts.view.container();
+    let started = || container.and_then(|c| c.started(facts.view.clock));
     match field {
         F::ContainerId => Some(container.map_or(HOST, |c| c.short_id()).into()),
         F::ContainerFullId => Some(container.map_or(HOST, |c| c.id.as_str()).into()),
-        F::ContainerStartTs => Some(container.and_then(|c| started(facts, c)).into()),
-        F::ContainerDuration => {
-            let started = container.and_then(|c| started(facts, c));
-            Some(started.map(|time| facts.view.time().saturating_sub(time)).into())
-        }
+        F::ContainerStartTs => Some(started().into()),
+        F::ContainerDuration => Some(started().map(|time| facts.view.time().saturating_sub(time)).into()),
         F::K8sNodeName => Some(facts.view.hostname.into()),
-        F::K8sPodUid | F::K8sPodId => Some(container.and_then(Container::pod_uid).into()),
-        _ => {
-            if container.is_some_and(|c| c.knowledge == Knowledge::Pending) {
-                facts.awaited.set(true);
-            }
-            said(field, arg, container)
-        }
+        _ => said(field, arg, container),
     }
 }
 
-/// When the container started. What its runtime says of that is awaited only where the kernel has not said it.
-fn started(facts: &LiveFacts<'_>, container: &Container) -> Option<u64> {
-    if container.made.is_none() && container.knowledge == Knowledge::Pending {
-        facts.awaited.set(true);
-    }
-    container.started(facts.view.clock)
+/// Whether somebody is being asked about the container who may know the value of this field.
+pub fn is_awaited(facts: &LiveFacts<'_>, field: FieldId) -> bool {
+    use FieldId as F;
+    let pending = facts.view.container().filter(|c| c.knowledge == Knowledge::Pending);
+    pending.is_some_and(|container| match field {
+        F::ContainerId | F::ContainerFullId | F::K8sNodeName => false,
+        F::ContainerStartTs | F::ContainerDuration => container.made.is_none(),
+        // The name of the group tells it, if it is a pod's in one of the usual ways.
+        F::K8sPodUid | F::K8sPodId => container.pod_uid.is_none(),
+        _ => true,
+    })
 }
 
 /// Fields that the runtime or the API server has to say.
@@ -95,6 +92,7 @@ fn said<'a>(field: FieldId, arg: &FieldArg, container: Option<&'a Container>) ->
         F::ContainerLabels => metadata.map(|m| labels(&m.labels)).unwrap_or_default(),
         F::K8sNsName => pod.and_then(|p| named(&p.namespace)).into(),
         F::K8sNsLabel => pod.and_then(|p| label(&p.namespace_labels, arg)).into(),
+        F::K8sPodUid | F::K8sPodId => container.and_then(Container::pod_uid).into(),
         F::K8sPodName => pod.and_then(|p| named(&p.name)).into(),
         F::K8sPodSandboxId => metadata.and_then(|m| m.sandbox_id.as_deref()).map(short_id).into(),
         F::K8sPodFullSandboxId => metadata.and_then(|m| m.sandbox_id.as_deref()).into(),

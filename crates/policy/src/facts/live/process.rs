@@ -57,6 +57,14 @@ pub fn is_from_memfd(process: &Process) -> bool {
     exec.exe.0.path_flags & path_flags::PSEUDO != 0 && exec.exe_path.starts_with(b"/memfd:")
 }
 
+/// Path of the executable. That of a memory file is its name, `memfd:NAME`, which is no path.
+pub fn exe_path(process: &Process) -> &[u8] {
+    match process.exec.exe_path.strip_prefix(b"/") {
+        Some(name) if is_from_memfd(process) => name,
+        _ => &process.exec.exe_path,
+    }
+}
+
 /// Whether the user of the process may write to its executable, by owner and mode.
 pub fn is_writable(process: &Process) -> bool {
     let (exe, task) = (&process.exec.exe.0, &process.task);
@@ -122,7 +130,7 @@ fn of_process<'a>(field: FieldId, process: &'a Process) -> Value<'a> {
             exe(process).map(Value::bytes).unwrap_or_default()
         }
         F::ProcAexepath | F::ProcPexepath | F::ProcExepath | F::ProcSidExepath | F::ProcVpgidExepath => {
-            known(&process.exec.exe_path)
+            known(exe_path(process))
         }
         F::ProcAcmdline | F::ProcPcmdline | F::ProcCmdline => {
             if process.comm().is_empty() {
@@ -170,6 +178,9 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId, arg: &FieldArg) -> Opti
     let view = &facts.view;
     let process = view.process;
     let task = &process.task;
+    // As whom a call is made that changes ids or capabilities is what the process was before it: a rule about who may
+    // call `setuid` does not ask what became of it, which is in the arguments.
+    let subject = view.state.before().unwrap_or(task);
     let since = |start: u64| view.record.header.time.saturating_sub(start);
     // Of a process that is only known by its events' headers, all facts are zero: that is not root.
     let by_key =
@@ -236,20 +247,20 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId, arg: &FieldArg) -> Opti
             };
             ctime(process).and_then(|c| view.clock.realtime(started).checked_sub(c)).into()
         }
-        F::ThreadCapPermitted => Value::owned(text::capabilities(task.cap_permitted)),
-        F::ThreadCapInheritable => Value::owned(text::capabilities(task.cap_inheritable)),
-        F::ThreadCapEffective => Value::owned(text::capabilities(task.cap_effective)),
+        F::ThreadCapPermitted => Value::owned(text::capabilities(subject.cap_permitted)),
+        F::ThreadCapInheritable => Value::owned(text::capabilities(subject.cap_inheritable)),
+        F::ThreadCapEffective => Value::owned(text::capabilities(subject.cap_effective)),
         F::ThreadTid => i64::from(view.record.header.tid).into(),
         F::ThreadIsmain => (view.record.header.tid == process.key.tgid).into(),
-        F::UserUid => task.euid.into(),
-        F::UserName => name(&facts.names.user, || view.names.user(task.euid, process)),
-        F::UserLoginuid => (task.loginuid as i32).into(),
-        F::UserLoginname if task.loginuid != u32::MAX => {
-            name(&facts.names.login, || view.names.user(task.loginuid, process))
+        F::UserUid => subject.euid.into(),
+        F::UserName => name(&facts.names.user, || view.names.user(subject.euid, process)),
+        F::UserLoginuid => (subject.loginuid as i32).into(),
+        F::UserLoginname if subject.loginuid != u32::MAX => {
+            name(&facts.names.login, || view.names.user(subject.loginuid, process))
         }
 
-        F::GroupGid => task.egid.into(),
-        F::GroupName => name(&facts.names.group, || view.names.group(task.egid, process)),
+        F::GroupGid => subject.egid.into(),
+        F::GroupName => name(&facts.names.group, || view.names.group(subject.egid, process)),
         _ => return None,
     })
 }

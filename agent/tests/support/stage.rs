@@ -1,5 +1,8 @@
 //! Where the actions of the tests take place, and what puts everything back.
 
+// Each test target is a crate of its own, and none uses everything.
+#![allow(dead_code, reason = "shared by test targets")]
+
 use std::{
     ffi::OsStr,
     fs,
