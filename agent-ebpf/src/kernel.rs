@@ -27,7 +27,7 @@ pub use file::{Dentry, File, SuperBlock};
 pub use io_uring::{Filename, Request, Ring};
 pub use mount::{Mount, newest_first};
 pub use pt_regs::Regs;
-pub use sock::Socket;
+pub use sock::{AF_INET, AF_INET6, AF_UNIX, Socket, unmap_v4};
 pub use task::{PidType, Task};
 
 macro_rules! offsets {
@@ -68,6 +68,17 @@ fn probed<T: Copy + Default>(base: *const u8, offset: &Global<u32>) -> T {
         }
     }
     value
+}
+
+/// [`probed`], straight to where the value goes: for what would be large on the stack.
+#[inline(always)]
+fn probed_to<T>(base: *const u8, offset: &Global<u32>, to: &mut T) {
+    let offset = offset.load();
+    if offset != ABSENT && !base.is_null() {
+        let from = base.wrapping_byte_add(offset as usize);
+        // What cannot be read is zeroed.
+        let _ = unsafe { bpf_probe_read_kernel((&raw mut *to).cast(), size_of::<T>() as u32, from.cast()) };
+    }
 }
 
 /// A pointer as the accessors pass it around: `Default` is null.

@@ -11,7 +11,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
 };
 use vedette_abi::{
-    CALLS as CALLS_MAX, CallSpec, CpuState, Filter, IO_URING_OPS, RECORD_CAP, SYSCALLS, ScopeKey,
+    CALLS as CALLS_MAX, CallSpec, CpuState, DISPATCH_ROWS, Filter, IO_URING_OPS, Peer, PeerKey, RECORD_CAP,
+    ScopeKey,
 };
 
 /// Bytes behind [`RECORD_CAP`] so that the longest string may begin at the last offset.
@@ -60,8 +61,9 @@ pub static MOUNTS: LruHashMap<MountKey, KnownMounts> = LruHashMap::with_max_entr
 pub static CPU: PerCpuArray<CpuState> = PerCpuArray::with_max_entries(1, 0);
 
 /// By system call number: the traced call, native in the low byte, 32-bit compat in the high byte; 0 = not traced.
+/// Behind them, the calls of `socketcall(2)`.
 #[map]
-pub static CALLS: Array<u16> = Array::with_max_entries(SYSCALLS, 0);
+pub static CALLS: Array<u16> = Array::with_max_entries(DISPATCH_ROWS, 0);
 
 /// By call: the program that handles its exit.
 #[map]
@@ -86,6 +88,11 @@ pub static FILTERS: Array<Filter> = Array::with_max_entries(2, 0);
 /// By generation and control group: the scopes it is in. The loader sets the size.
 #[map]
 pub static SCOPES: HashMap<ScopeKey, u64> = HashMap::with_max_entries(1024, 0);
+
+/// By socket: the remote end that it last exchanged something with, and who began. The oldest give way: what is not known
+/// counts as changed.
+#[map]
+pub static PEERS: LruHashMap<PeerKey, Peer> = LruHashMap::with_max_entries(16_384, 0);
 
 /// By operation of io_uring: what it is reported as, the call in the low byte and its kind in the high byte; 0 = not
 /// traced.

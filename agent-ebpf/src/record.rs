@@ -109,6 +109,21 @@ impl Record {
         unsafe { self.base.add(masked::<{ OFFSET_MASK as i32 }>(self.len()) as usize) }
     }
 
+    /// The free part of the buffer, to read something into that is gone with the next append.
+    #[inline(always)]
+    pub fn free(&mut self) -> *mut u8 {
+        self.end()
+    }
+
+    /// Reads at most 31 bytes of the current process into the free part of the buffer, and returns where they are. They
+    /// are gone with the next append.
+    #[inline(always)]
+    pub fn peek_user(&mut self, from: u64, bytes: u64) -> Option<*const u8> {
+        let to = self.end();
+        let read = unsafe { bpf_probe_read_user(to.cast(), masked::<0x1f>(bytes) as u32, from as *const _) };
+        (read == 0).then_some(to.cast_const())
+    }
+
     /// Appends at most 8191 bytes of kernel memory; returns how many.
     #[inline(always)]
     pub fn append_kernel(&mut self, from: *const u8, bytes: u64) -> u16 {

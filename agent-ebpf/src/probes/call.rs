@@ -4,7 +4,7 @@
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use vedette_abi::{CWD, Call, CallSpec, Kind, ProbeError, RET, ROOT, Syscall, path_flags, strings};
 
-use super::syscall::Exit;
+use super::{net_socket, syscall::Exit};
 use crate::{
     emit, filter,
     kernel::File,
@@ -170,8 +170,9 @@ fn describe(file: File, record: &mut Record, body: &mut Syscall) {
     let inode = file.inode();
     inode.facts(&mut body.inode);
     if inode.is_socket() {
-        file.socket_facts(&mut body.socket);
-        file.socket().sk().remote(&mut body.socket);
+        body.lens[strings::PATH] = net_socket::facts(file, record, &mut body.socket);
+        body.inode.path_flags = path_flags::PSEUDO;
+        return;
     }
     let (len, flags) = path::append(record, file.dentry(), file.mnt().mount());
     body.lens[strings::PATH] = len;

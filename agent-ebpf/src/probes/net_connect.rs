@@ -1,37 +1,21 @@
 //! A socket was connected.
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use vedette_abi::{Kind, NetCall, ProbeError};
+use vedette_abi::{Kind, NetCall, ProbeError, socket_flags};
 
-use super::syscall::Exit;
+use super::{sockaddr::SockAddr, syscall::Exit};
 use crate::{
     emit, filter,
-    kernel::File,
-    record::{Record, masked},
+    kernel::{AF_UNIX, File, unmap_v4},
+    record::Record,
 };
 
 const AF_UNSPEC: u16 = 0;
-const AF_UNIX: u16 = 1;
-const AF_INET: u16 = 2;
-const AF_INET6: u16 = 10;
-/// Largest socket address that is read: `struct sockaddr_un`.
-const ADDR_CAP: u64 = 110;
-
-/// The head of any IP socket address: family, port, and room for `sockaddr_in6`.
-#[repr(C)]
-#[derive(Clone, Copy, Default)]
-struct SockAddr {
-    family: u16,
-    port_be: u16,
-    v4: [u8; 4],
-    v6: [u8; 16],
-    scope: u32,
-}
 
 /// Runs at the exit of the call, by tail call from `sys_exit`.
 #[btf_tracepoint(function = "sys_exit")]
 pub fn net_connect(ctx: BtfTracePointContext) -> i32 {
-    let Some(exit) = Exit::of(&ctx) else { return 0 };
+    let Some(exit) = Exit::of_socket(&ctx) else { return 0 };
     if !filter::wants(Kind::NetConnect, exit.task) {
         return 0;
     }
@@ -60,40 +44,18 @@ pub fn fill(exit: &Exit, file: File, record: &mut Record) {
     body.args = exit.args;
     body.fd = fd as i32;
     // What was asked for. The socket's own copy below wins where the call left one.
-    let mut asked = SockAddr::default();
-    let bytes = if addr_len > size_of::<SockAddr>() as u64 { size_of::<SockAddr>() as u64 } else { addr_len };
-    if bytes >= 2 {
-        exit.read((&raw mut asked).cast(), masked::<0x1f>(bytes) as u32, addr);
-    }
+    let asked = SockAddr::read(record, exit, addr, addr_len);
     let socket = &mut body.socket;
     file.socket_facts(socket);
     socket.family = asked.family;
-    match asked.family {
-        AF_INET => {
-            socket.remote_port = u16::from_be(asked.port_be);
-            copy(&mut socket.remote, &asked.v4);
-        }
-        AF_INET6 => {
-            socket.remote_port = u16::from_be(asked.port_be);
-            socket.remote = asked.v6;
-        }
-        AF_UNIX => {
-            let bytes = if addr_len > ADDR_CAP { ADDR_CAP } else { addr_len };
-            if bytes > 2 {
-                body.path_len = exit.append(record, addr, 2, bytes - 2);
-            }
-        }
-        _ => {}
+    if asked.write(&mut socket.remote, &mut socket.remote_port) {
+        // The socket connects; it never was a server.
+        socket.flags &= !socket_flags::SERVER;
+    } else if asked.family == AF_UNIX {
+        body.path_len = asked.append_path(record, exit, addr, addr_len);
     }
     if asked.family != AF_UNSPEC {
         file.socket().sk().remote(socket);
     }
-}
-
-#[inline(always)]
-fn copy(to: &mut [u8; 16], from: &[u8; 4]) {
-    to[0] = from[0];
-    to[1] = from[1];
-    to[2] = from[2];
-    to[3] = from[3];
+    unmap_v4(socket);
 }

@@ -5,7 +5,7 @@ use aya_ebpf::{
     macros::btf_tracepoint,
     programs::BtfTracePointContext,
 };
-use vedette_abi::{SYSCALLS, header_flags};
+use vedette_abi::{SOCKETCALL, SOCKETCALLS, SYSCALLS, header_flags};
 
 use super::io_uring::Kept;
 use crate::{
@@ -40,6 +40,33 @@ impl Exit {
         let compat = task.in_compat_call();
         let call = row(entry, compat);
         (call != 0).then(|| Self { call, compat, args: regs.args(compat), ret: ctx.arg(1), task, kept: None })
+    }
+
+    /// The same for the calls on sockets, which 32-bit programs also make through `socketcall(2)`: its arguments are
+    /// the number of the call, and where the arguments of that one are.
+    #[inline(always)]
+    pub fn of_socket(ctx: &BtfTracePointContext) -> Option<Self> {
+        let mut exit = Self::of(ctx)?;
+        if exit.call != SOCKETCALL {
+            return Some(exit);
+        }
+        let number = exit.args[0];
+        exit.call = socketcall(number);
+        if exit.call == 0 {
+            return None;
+        }
+        let (at, count) = (exit.args[1], ARGUMENTS >> (3 * number) & 7);
+        let mut i = 0;
+        while i < 6 {
+            let mut word = 0u32;
+            if i < count {
+                // What cannot be read stays zero.
+                let _ = unsafe { bpf_probe_read_user((&raw mut word).cast(), 4, (at + 4 * i) as *const _) };
+            }
+            exit.args[i as usize] = u64::from(word);
+            i += 1;
+        }
+        Some(exit)
     }
 
     /// [`header_flags`] of the record.
@@ -123,14 +150,38 @@ fn row(entry: u16, compat: bool) -> u8 {
     if compat { (entry >> 8) as u8 } else { entry as u8 }
 }
 
+/// Three bits for each number of `socketcall(2)`, from 0: how many arguments the call has (`net/socket.c`).
+const ARGUMENTS: u64 = {
+    let counts = [0, 3, 3, 3, 2, 3, 3, 3, 4, 4, 4, 6, 6, 2, 5, 5, 3, 3, 4, 5, 4];
+    let (mut all, mut i) = (0, 0);
+    while i < counts.len() {
+        all |= counts[i] << (3 * i);
+        i += 1;
+    }
+    all
+};
+
+/// The call that `socketcall(2)` leads to, 0 where it is not traced.
+#[inline(always)]
+fn socketcall(number: u64) -> u8 {
+    if number > 20 {
+        return 0;
+    }
+    CALLS.get(SYSCALLS + (number as u32 & (SOCKETCALLS - 1))).map_or(0, |entry| row(*entry, true))
+}
+
 /// Arguments: `pt_regs`, return value. Most calls end at the first line.
 #[btf_tracepoint(function = "sys_exit")]
 pub fn sys_exit(ctx: BtfTracePointContext) -> i32 {
-    let Some(entry) = entry(Regs::from_ptr(ctx.arg(0))) else { return 0 };
+    let regs = Regs::from_ptr(ctx.arg(0));
+    let Some(entry) = entry(regs) else { return 0 };
     if entry == 0 {
         return 0;
     }
-    let call = row(entry, Task::current().in_compat_call());
+    let mut call = row(entry, Task::current().in_compat_call());
+    if call == SOCKETCALL {
+        call = socketcall(regs.args(true)[0]);
+    }
     if call != 0 {
         // Comes back only where the handler is not loaded.
         unsafe { HANDLERS.tail_call(&ctx, u32::from(call)) }

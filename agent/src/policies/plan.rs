@@ -1,5 +1,7 @@
 //! What the loaded policies need of the kernel. Everything here may ask for too much, never for too little.
 
+mod traffic;
+
 use vedette_abi::{EVERY_SCOPE, SCOPE_CONTAINER, SCOPE_HOST, SCOPE_POD};
 use vedette_policy::{
     EventType, FieldId, PolicySet, Rule,
@@ -40,6 +42,7 @@ pub fn plan(set: &PolicySet) -> Plan {
         if OPENS.iter().any(|t| types.contains(*t)) && !only_success(rule) {
             plan.want_failed_opens();
         }
+        plan.want_traffic(traffic::needed(rule, &types));
     }
     if set.needs().fields.iter().any(|f| matches!(f.id, FieldId::ProcEnv | FieldId::ProcAenv)) {
         plan.want_environment();

@@ -4,7 +4,7 @@ use aya::{
     Ebpf,
     maps::{Array, HashMap, MapData, MapError},
 };
-use vedette_abi::{Filter, IO_URING_OPS, SYSCALLS, ScopeKey};
+use vedette_abi::{DISPATCH_ROWS, Filter, IO_URING_OPS, ScopeKey};
 
 use super::plan::Plan;
 
@@ -78,7 +78,7 @@ impl FilterTables {
             // Not there is as good as removed.
             let _ = self.scopes.remove(&ScopeKeyPod(ScopeKey { generation: old, cgroup: *cgroup }));
         }
-        write(&mut self.calls, SYSCALLS, plan.dispatch())?;
+        write(&mut self.calls, DISPATCH_ROWS, plan.dispatch())?;
         write(&mut self.io_uring, IO_URING_OPS, plan.io_uring_dispatch())
     }
 

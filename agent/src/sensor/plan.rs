@@ -16,6 +16,16 @@ pub struct Plan {
     pub unseen: BTreeSet<String>,
 }
 
+/// The flags that are about the traffic of sockets.
+const TRAFFIC: u64 = filter_flags::SEND_TCP
+    | filter_flags::RECEIVE_TCP
+    | filter_flags::SEND_CONNECTED
+    | filter_flags::RECEIVE_CONNECTED
+    | filter_flags::SEND_SAME_PEER
+    | filter_flags::RECEIVE_SAME_PEER
+    | filter_flags::WOULD_BLOCK
+    | filter_flags::DATA;
+
 impl Default for Plan {
     fn default() -> Self {
         Self { calls: BTreeSet::new(), wanted: [0; KINDS], flags: 0, unseen: BTreeSet::new() }
@@ -56,6 +66,16 @@ impl Plan {
     /// Asks for the standard descriptors of new programs.
     pub fn want_stdio(&mut self) {
         self.flags |= filter_flags::STDIO;
+    }
+
+    /// Asks for what of the traffic of sockets is left out otherwise: some of [`filter_flags`].
+    pub fn want_traffic(&mut self, flags: u64) {
+        self.flags |= flags & TRAFFIC;
+    }
+
+    /// Asks for all of it.
+    pub fn want_all_traffic(&mut self) {
+        self.want_traffic(TRAFFIC);
     }
 
     /// Whether the environment of new programs is asked for.
@@ -123,6 +143,10 @@ impl Plan {
                     (*row, 0)
                 };
                 *rows.entry(row).or_insert(0) |= u16::from(*call as u8) << shift;
+                if row >= vedette_abi::SYSCALLS {
+                    let socketcall = u16::from(vedette_abi::SOCKETCALL) << 8;
+                    *rows.entry(vedette_abi::NR_SOCKETCALL).or_insert(0) |= socketcall;
+                }
             }
         }
         rows.into_iter().collect()

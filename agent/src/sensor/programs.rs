@@ -126,6 +126,24 @@ pub const PROGRAMS: &[Program] = &[
         always: false,
     },
     Program {
+        name: "net_socket",
+        hook: Hook::SyscallExit(Kind::NetSocket),
+        without: "no socket, bind, listen, accept or setsockopt is seen",
+        always: false,
+    },
+    Program {
+        name: "net_send",
+        hook: Hook::SyscallExit(Kind::NetSend),
+        without: "nothing that is sent through sockets is seen",
+        always: false,
+    },
+    Program {
+        name: "net_receive",
+        hook: Hook::SyscallExit(Kind::NetReceive),
+        without: "nothing that is received from sockets is seen",
+        always: false,
+    },
+    Program {
         name: "fd_dup",
         hook: Hook::SyscallExit(Kind::FdDup),
         without: "no duplication of a descriptor is seen",

@@ -37,9 +37,22 @@ impl Records {
     }
 }
 
-/// Runs `action` while every event type named in `types` is reported, and returns all records.
+/// Runs `action` while every event type named in `types` is reported, and returns all records. What only some rules ask
+/// for is left out where that is done by the thousand: see [`record_all`].
 pub fn record(types: &[&str], action: impl FnOnce()) -> Records {
     record_plan(&plan_of(types), action)
+}
+
+/// The same, with everything that any rule could ask for.
+pub fn record_all(types: &[&str], action: impl FnOnce()) -> Records {
+    record_with(types, Plan::want_all_traffic, action)
+}
+
+/// The same, with what `more` asks for.
+pub fn record_with(types: &[&str], more: impl FnOnce(&mut Plan), action: impl FnOnce()) -> Records {
+    let mut plan = plan_of(types);
+    more(&mut plan);
+    record_plan(&plan, action)
 }
 
 fn plan_of(types: &[&str]) -> Plan {

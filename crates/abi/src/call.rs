@@ -8,11 +8,27 @@ pub const SYSCALLS: u32 = 512;
 /// The dispatch table's second half holds 32-bit compatibility calls.
 pub const COMPAT_BASE: u32 = SYSCALLS;
 
+/// The 32-bit `socketcall(2)` leads to the calls on sockets by a number of its own; those have rows behind all others.
+pub const SOCKETCALL_BASE: u32 = COMPAT_BASE + SYSCALLS;
+
+/// Rows for the numbers of `socketcall(2)`, which are 1 to 20.
+pub const SOCKETCALLS: u32 = 32;
+
+/// Rows of the dispatch table: an entry holds a native call in its low and a compatibility call in its high byte.
+pub const DISPATCH_ROWS: u32 = SYSCALLS + SOCKETCALLS;
+
+/// Linux number of `socketcall(2)` for 32-bit programs.
+pub const NR_SOCKETCALL: u32 = 102;
+
+/// In the dispatch table: not a call itself, but `socketcall(2)`, whose first argument says which.
+pub const SOCKETCALL: u8 = u8::MAX;
+
 /// Rows in tables that are indexed by [`Call`].
 pub const CALLS: usize = 256;
 
-/// Shorthand for the table below.
+/// Shorthands for the table below.
 const C: u32 = COMPAT_BASE;
+const S: u32 = SOCKETCALL_BASE;
 
 /// The table: `Variant = number => "event type", Kind, [rows]`.
 macro_rules! calls {
@@ -39,7 +55,8 @@ macro_rules! calls {
             /// Rows of the dispatch table that lead to this call on this architecture (native, then compat). None for
             /// calls that a tracepoint of their own carries.
             ///
-            /// Numbers: `arch/x86/entry/syscalls/syscall_64.tbl` and `syscall_32.tbl` of the kernel.
+            /// Numbers: `arch/x86/entry/syscalls/syscall_64.tbl` and `syscall_32.tbl` of the kernel, and
+            /// `include/uapi/linux/net.h` for `socketcall(2)`.
             #[cfg(any(target_arch = "x86_64", target_arch = "bpf"))]
             pub const fn rows(self) -> &'static [u32] {
                 match self { $(Self::$variant => &[$($row),*],)* }
@@ -65,7 +82,7 @@ calls! {
     /// `openat2(2)`
     Openat2 = 4 => "openat2", FileOpen, [437, C + 437];
     /// `connect(2)`
-    Connect = 5 => "connect", NetConnect, [42, C + 362];
+    Connect = 5 => "connect", NetConnect, [42, C + 362, S + 3];
     /// `execve(2)`; carried by `sched_process_exec`, so it is not in the dispatch table.
     Execve = 6 => "execve", ProcessExec, [];
     /// `execveat(2)`; carried by `sched_process_exec`, so it is not in the dispatch table.
@@ -77,31 +94,31 @@ calls! {
     /// `open_by_handle_at(2)`
     OpenByHandleAt = 10 => "open_by_handle_at", FileOpen, [304, C + 342];
     /// `socket(2)`
-    Socket = 11 => "socket", NetSocket, [41, C + 359];
+    Socket = 11 => "socket", NetSocket, [41, C + 359, S + 1];
     /// `socketpair(2)`
-    Socketpair = 12 => "socketpair", NetSocket, [53, C + 360];
+    Socketpair = 12 => "socketpair", NetSocket, [53, C + 360, S + 8];
     /// `bind(2)`
-    Bind = 13 => "bind", NetSocket, [49, C + 361];
+    Bind = 13 => "bind", NetSocket, [49, C + 361, S + 2];
     /// `listen(2)`
-    Listen = 14 => "listen", NetSocket, [50, C + 363];
+    Listen = 14 => "listen", NetSocket, [50, C + 363, S + 4];
     /// `accept(2)`
-    Accept = 15 => "accept", NetSocket, [43];
+    Accept = 15 => "accept", NetSocket, [43, S + 5];
     /// `accept4(2)`
-    Accept4 = 16 => "accept4", NetSocket, [288, C + 364];
+    Accept4 = 16 => "accept4", NetSocket, [288, C + 364, S + 18];
     /// `setsockopt(2)`
-    Setsockopt = 17 => "setsockopt", NetSocket, [54, C + 366];
+    Setsockopt = 17 => "setsockopt", NetSocket, [54, C + 366, S + 14];
     /// `sendto(2)`
-    Sendto = 18 => "sendto", NetSend, [44, C + 369];
+    Sendto = 18 => "sendto", NetSend, [44, C + 369, S + 9, S + 11];
     /// `sendmsg(2)`
-    Sendmsg = 19 => "sendmsg", NetSend, [46, C + 370];
+    Sendmsg = 19 => "sendmsg", NetSend, [46, C + 370, S + 16];
     /// `sendmmsg(2)`
-    Sendmmsg = 20 => "sendmmsg", NetSend, [307, C + 345];
+    Sendmmsg = 20 => "sendmmsg", NetSend, [307, C + 345, S + 20];
     /// `recvfrom(2)`
-    Recvfrom = 21 => "recvfrom", NetReceive, [45, C + 371];
+    Recvfrom = 21 => "recvfrom", NetReceive, [45, C + 371, S + 10, S + 12];
     /// `recvmsg(2)`
-    Recvmsg = 22 => "recvmsg", NetReceive, [47, C + 372];
+    Recvmsg = 22 => "recvmsg", NetReceive, [47, C + 372, S + 17];
     /// `recvmmsg(2)`
-    Recvmmsg = 23 => "recvmmsg", NetReceive, [299, C + 337, C + 417];
+    Recvmmsg = 23 => "recvmmsg", NetReceive, [299, C + 337, C + 417, S + 19];
     /// `execve(2)` that failed; one that succeeds never returns here as itself.
     ExecveFailed = 24 => "execve", ExecFailed, [59, C + 11];
     /// `execveat(2)` that failed.

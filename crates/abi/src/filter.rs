@@ -19,6 +19,28 @@ record_struct! {
         /// Control group.
         pub cgroup: u64,
     }
+
+    /// Key of the table of remote ends: a socket, by two things that are never both used again.
+    pub struct PeerKey: 16 {
+        /// Where the kernel keeps it.
+        pub sock: u64,
+        /// Its inode number.
+        pub ino: u64,
+    }
+
+    /// The remote end that a socket last exchanged something with.
+    pub struct Peer: 24 {
+        /// Address; IPv4 in the first four bytes.
+        pub address: [u8; 16],
+        /// Port, host byte order.
+        pub port: u16,
+        /// `AF_*`.
+        pub family: u16,
+        /// [`crate::socket_flags::SERVER`] where the remote end began.
+        pub flags: u16,
+        /// Zero.
+        pub pad: u16,
+    }
 }
 
 /// Bits of [`Filter::flags`].
@@ -27,8 +49,24 @@ pub mod filter_flags {
     pub const FAILED_OPENS: u64 = 1;
     /// Some rule or output asks for the environment.
     pub const ENVIRONMENT: u64 = 2;
+    /// Some rule can match what is sent through a TCP socket.
+    pub const SEND_TCP: u64 = 4;
+    /// Some rule can match what is received from a TCP socket.
+    pub const RECEIVE_TCP: u64 = 8;
+    /// Some rule can match what is sent through a socket that is connected.
+    pub const SEND_CONNECTED: u64 = 16;
+    /// Some rule can match what is received from a socket that is connected.
+    pub const RECEIVE_CONNECTED: u64 = 32;
+    /// Some rule can match what is sent to the same remote end as before.
+    pub const SEND_SAME_PEER: u64 = 64;
+    /// Some rule can match what is received from the same remote end as before.
+    pub const RECEIVE_SAME_PEER: u64 = 128;
+    /// Some rule can match a call on a socket that would have had to wait (`EAGAIN`).
+    pub const WOULD_BLOCK: u64 = 256;
+    /// Some rule or output asks for the data that is sent or received.
+    pub const DATA: u64 = 512;
     /// Some rule or output asks for the standard descriptors of new programs.
-    pub const STDIO: u64 = 4;
+    pub const STDIO: u64 = 1024;
 }
 
 /// Every scope at once.

@@ -159,6 +159,12 @@ macro_rules! kernel_fields {
             SOCK_V6_DADDR: "sock", ["__sk_common.skc_v6_daddr"], 16, optional;
             SOCK_V6_RCV_SADDR: "sock", ["__sk_common.skc_v6_rcv_saddr"], 16, optional;
             SOCK_PROTOCOL: "sock", ["sk_protocol"], 2, required;
+            SOCK_ACK_BACKLOG: "sock", ["sk_ack_backlog"], 4, optional;
+            SOCK_MAX_ACK_BACKLOG: "sock", ["sk_max_ack_backlog"], 4, optional;
+            UNIX_SOCK_ADDR: "unix_sock", ["addr"], 8, optional;
+            UNIX_SOCK_PEER: "unix_sock", ["peer"], 8, optional;
+            UNIX_ADDRESS_LEN: "unix_address", ["len"], 4, optional;
+            UNIX_ADDRESS_NAME: "unix_address", ["name"], 0, optional;
             IO_KIOCB_OPCODE: "io_kiocb", ["opcode"], 1, optional;
             IO_KIOCB_FLAGS: "io_kiocb", ["flags"], 0, optional;
             IO_KIOCB_CTX: "io_kiocb", ["ctx"], 8, optional;

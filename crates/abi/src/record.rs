@@ -10,6 +10,8 @@ pub const ARGV_CAP: usize = 8192;
 pub const ENV_CAP: usize = 4096;
 /// Most bytes of the path of a standard descriptor that are carried; of a longer one, the beginning is missing.
 pub const STDIO_PATH_CAP: usize = 512;
+/// Most bytes of a message that are carried.
+pub const DATA_CAP: usize = 256;
 /// Length of a task's name, terminator included (the kernel's `TASK_COMM_LEN`).
 pub const COMM_LEN: usize = 16;
 /// Bytes of the largest record.
@@ -303,21 +305,26 @@ record_struct! {
 
     /// Body of [`crate::Kind::NetConnect`], [`crate::Kind::NetSocket`], [`crate::Kind::NetSend`] and
     /// [`crate::Kind::NetReceive`]. Strings: path of a Unix socket (a leading zero byte: abstract), data.
-    pub struct NetCall: 128 {
+    pub struct NetCall: 136 {
         /// What the call returned.
         pub ret: i64,
         /// Its arguments.
         pub args: [u64; 6],
-        /// The socket.
+        /// The socket: of a call that makes one, the new one.
         pub socket: SocketFacts,
-        /// The descriptor of `socket`.
+        /// `setsockopt`: the first eight bytes of the value. `socketpair`: both descriptors, the first in the low half.
+        /// `accept`: connections that wait in the low half, room for them in the high half.
+        pub value: u64,
+        /// The descriptor of `socket`; -1 where the call failed to make one.
         pub fd: i32,
+        /// Bytes of the message that was sent or received.
+        pub bytes: u32,
+        /// Bytes that the caller offered, or had room for; of a message in pieces, those of the first.
+        pub size: u32,
         /// Bytes of the Unix socket path.
         pub path_len: u16,
         /// Bytes of the data that was sent or received, as far as it is carried.
         pub data_len: u16,
-        /// Zero.
-        pub pad: [u32; 2],
     }
 
     /// Body of every other system call. Strings: those of `lens`.
@@ -425,17 +432,18 @@ pub mod path_flags {
 
 /// Bits of [`SocketFacts::flags`].
 pub mod socket_flags {
-    /// The socket had a remote end before the call.
+    /// The socket itself has a remote end.
     pub const CONNECTED: u16 = 1;
     /// The remote end is another than that of the last call on this socket.
     pub const NAME_CHANGED: u16 = 2;
-    /// The local end accepted the connection or listens.
+    /// The local end accepted the connection, was spoken to first, or listens.
     pub const SERVER: u16 = 4;
 }
 
 /// Places in [`Syscall::lens`], and the order of the strings behind the body.
 pub mod strings {
-    /// Path of the file behind the descriptor, as the kernel resolved it.
+    /// Path of the file behind the descriptor, as the kernel resolved it; of a Unix socket, its address or its peer's (a
+    /// leading zero byte: abstract).
     pub const PATH: usize = 0;
     /// First path as passed.
     pub const RAW: usize = 1;

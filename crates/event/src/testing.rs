@@ -366,6 +366,59 @@ impl RecordBuilder<NetCall> {
     }
 }
 
+impl RecordBuilder<NetCall> {
+    /// `process` made a call on a TCP socket, descriptor 3. Strings: path of a Unix socket, data.
+    pub fn net_call(process: ProcessKey, call: Call) -> Self {
+        let mut record = Self::new(call.kind(), Some(call), process, &[b"", b""]);
+        record.body.fd = 3;
+        let socket = &mut record.body.socket;
+        (socket.family, socket.sock_type, socket.protocol) = (AF.1, SOCK_STREAM, TCP);
+        (socket.sock_family, socket.ino) = (AF.1, 1);
+        record
+    }
+
+    /// The local end.
+    pub fn local(self, end: SocketAddr) -> Self {
+        self.with(|call| (call.socket.local, call.socket.local_port) = address(&mut call.socket.family, end))
+    }
+
+    /// The remote end.
+    pub fn remote(self, end: SocketAddr) -> Self {
+        self.with(|call| {
+            (call.socket.remote, call.socket.remote_port) = address(&mut call.socket.family, end)
+        })
+    }
+
+    /// Some of [`vedette_abi::socket_flags`].
+    pub fn flags(self, flags: u16) -> Self {
+        self.with(|call| call.socket.flags |= flags)
+    }
+
+    /// A socket of another type.
+    pub fn protocol(self, sock_type: u16, protocol: u16) -> Self {
+        self.with(|call| (call.socket.sock_type, call.socket.protocol) = (sock_type, protocol))
+    }
+
+    /// The data that was sent or received, all of it.
+    pub fn data(mut self, data: &[u8]) -> Self {
+        self.strings[1] = data.to_vec();
+        self.with(|call| (call.bytes, call.size) = (data.len() as u32, data.len() as u32))
+    }
+}
+
+/// An address as a record has it; the family goes along.
+fn address(family: &mut u16, end: SocketAddr) -> ([u8; 16], u16) {
+    let mut bytes = [0; 16];
+    match end {
+        SocketAddr::V4(v4) => bytes[..4].copy_from_slice(&v4.ip().octets()),
+        SocketAddr::V6(v6) => {
+            *family = AF.2;
+            bytes = v6.ip().octets();
+        }
+    }
+    (bytes, end.port())
+}
+
 impl RecordBuilder<Syscall> {
     /// `process` made a call that has no body of its own.
     pub fn syscall(process: ProcessKey, call: Call) -> Self {

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use proptest::prelude::*;
 use vedette_event::{
     Body, DecodeError, ProcessKey,
-    abi::{ABI_VERSION, Call, Header, Kind, NetCall, Ring},
+    abi::{ABI_VERSION, Call, Header, Kind, NetCall, Ring, strings},
     decode,
     testing::RecordBuilder,
 };
@@ -15,6 +15,20 @@ const SHELL: ProcessKey = ProcessKey { tgid: 5, start: 3 };
 
 /// One record of every kind, with strings where there are any.
 fn one_of_each() -> Vec<(Kind, Vec<u8>)> {
+    let mut all = with_bodies_of_their_own();
+    // Every other kind is that of a call without a body of its own.
+    for call in Call::ALL {
+        let kind = call.kind();
+        if all.iter().all(|(k, _)| *k != kind) {
+            let record =
+                RecordBuilder::syscall(CAT, *call).string(strings::PATH, "/a").string(strings::DATA, "x");
+            all.push((kind, record.build()));
+        }
+    }
+    all
+}
+
+fn with_bodies_of_their_own() -> Vec<(Kind, Vec<u8>)> {
     vec![
         (Kind::Gap, RecordBuilder::gap(Ring::Events, 5, 3).build()),
         (Kind::ProcessFork, RecordBuilder::process_fork(CAT, SHELL).build()),
@@ -33,18 +47,9 @@ fn one_of_each() -> Vec<(Kind, Vec<u8>)> {
         (Kind::NetConnect, RecordBuilder::net_connect(CAT, SocketAddr::from(([1, 2, 3, 4], 80))).build()),
         (Kind::NetConnect, RecordBuilder::unix_connect(CAT, "\0abstract").build()),
         (Kind::ProcessChange, RecordBuilder::process_change(CAT, Some(Call::Setuid)).build()),
-        (
-            Kind::NetSocket,
-            RecordBuilder::net_connect(CAT, SocketAddr::from(([1, 2, 3, 4], 80))).of(Call::Bind),
-        ),
-        (
-            Kind::NetSend,
-            RecordBuilder::net_connect(CAT, SocketAddr::from(([1, 2, 3, 4], 80))).of(Call::Sendto),
-        ),
-        (
-            Kind::NetReceive,
-            RecordBuilder::net_connect(CAT, SocketAddr::from(([1, 2, 3, 4], 80))).of(Call::Recvfrom),
-        ),
+        (Kind::NetSocket, RecordBuilder::net_call(CAT, Call::Accept4).build()),
+        (Kind::NetSend, RecordBuilder::net_call(CAT, Call::Sendto).data(b"ping").build()),
+        (Kind::NetReceive, RecordBuilder::net_call(CAT, Call::Recvmsg).data(&[0; 256]).build()),
         (Kind::FdDup, RecordBuilder::syscall(CAT, Call::Dup).build()),
         (Kind::FileChange, RecordBuilder::syscall(CAT, Call::Unlink).build()),
         (Kind::FileMount, RecordBuilder::syscall(CAT, Call::Mount).build()),
@@ -54,18 +59,6 @@ fn one_of_each() -> Vec<(Kind, Vec<u8>)> {
         (Kind::IoUring, RecordBuilder::syscall(CAT, Call::IoUringSetup).build()),
         (Kind::ExecFailed, RecordBuilder::syscall(CAT, Call::ExecveFailed).build()),
     ]
-}
-
-/// The record of another call on a socket.
-trait Of {
-    fn of(self, call: Call) -> Vec<u8>;
-}
-
-impl Of for RecordBuilder<NetCall> {
-    fn of(mut self, call: Call) -> Vec<u8> {
-        self.header.kind = call.kind() as u16;
-        self.call(call).build()
-    }
 }
 
 /// Offsets of the header's fields.
@@ -143,6 +136,24 @@ fn a_length_that_is_not_the_sum_of_the_parts_is_an_error() {
             assert_eq!(decode(&wrong), Err(DecodeError::Length { said, found: bytes.len() }));
         }
     }
+}
+
+#[test]
+fn lengths_that_promise_more_than_there_is_are_an_error() {
+    let good = RecordBuilder::net_call(CAT, Call::Recvfrom).data(b"data").build();
+    let body = size_of::<Header>();
+    for at in [std::mem::offset_of!(NetCall, path_len), std::mem::offset_of!(NetCall, data_len)] {
+        let mut bad = good.clone();
+        bad[body + at..body + at + 2].copy_from_slice(&u16::MAX.to_le_bytes());
+        let error = decode(&bad).unwrap_err();
+        assert!(matches!(error, DecodeError::Cut { need: 0xffff, .. }), "{error}");
+    }
+    // A length that takes from the other string is a record all the same, and both stay inside.
+    let mut shifted = good;
+    let at = body + std::mem::offset_of!(NetCall, path_len);
+    shifted[at..at + 4].copy_from_slice(&[3, 0, 1, 0]);
+    let Body::NetCall { path, data, .. } = decode(&shifted).unwrap().body else { panic!() };
+    assert_eq!((path, data), (&b"dat"[..], &b"a"[..]));
 }
 
 #[test]

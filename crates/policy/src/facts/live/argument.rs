@@ -7,7 +7,7 @@ use vedette_event::{
     abi::{Call, FileOpen},
 };
 
-use super::{LiveFacts, descriptor, event, path, process, text};
+use super::{LiveFacts, event, path, process, text};
 use crate::field::FieldArg;
 use crate::value::Value;
 
@@ -34,7 +34,6 @@ fn names(facts: &LiveFacts<'_>) -> &'static [&'static str] {
             Some(Call::OpenByHandleAt) => &["fd", "mountfd", "flags", "path", "dev", "ino"],
             _ => &["fd", "name", "flags", "mode", "dev", "ino"],
         },
-        Body::NetCall { .. } => &["res", "tuple", "fd", "addr"],
         Body::ProcessExec { .. } => &[
             "res",
             "exe",
@@ -68,7 +67,9 @@ fn names(facts: &LiveFacts<'_>) -> &'static [&'static str] {
 /// The arguments of an event whose call has a table.
 fn table_of(facts: &LiveFacts<'_>) -> &'static [table::Argument] {
     match (facts.view.record.call, &facts.view.record.body) {
-        (Some(call), Body::Syscall { .. } | Body::ProcessChange { .. }) => table::of_call(call),
+        (Some(call), Body::Syscall { .. } | Body::ProcessChange { .. } | Body::NetCall { .. }) => {
+            table::of_call(call)
+        }
         _ => &[],
     }
 }
@@ -111,17 +112,6 @@ pub fn text<'a>(facts: &'a LiveFacts<'_>, arg: &FieldArg) -> Value<'a> {
             "fd" | "res" => Value::owned(format!("{}", open.ret)),
             _ => fallback(facts, arg),
         },
-        Body::NetCall { facts: connect, .. } => match name {
-            "tuple" => descriptor::name(facts),
-            "addr" => descriptor::remote(facts),
-            "res" => match event::result(facts) {
-                Some(n) if n < 0 => {
-                    vedette_event::errno_name(n.unsigned_abs()).map(Value::str).unwrap_or_default()
-                }
-                _ => Value::owned(connect.ret.to_string()),
-            },
-            _ => fallback(facts, arg),
-        },
         Body::ProcessExec { filename, .. } => match name {
             "exe" => process::exe(facts.view.process).map(Value::bytes).unwrap_or_default(),
             "args" => Value::bytes(process::args(facts.view.process)),
@@ -159,11 +149,6 @@ pub fn number<'a>(facts: &'a LiveFacts<'_>, arg: &FieldArg) -> Value<'a> {
     let task = &process.task;
     match &facts.view.record.body {
         Body::FileOpen { facts: open, .. } => open_number(open, name),
-        Body::NetCall { facts: connect, .. } => match name {
-            "fd" => i64::from(connect.fd).into(),
-            "res" => connect.ret.into(),
-            _ => Value::Absent,
-        },
         Body::ProcessExec { .. } | Body::ProcessFork(_) => match name {
             "res" => event::result(facts).into(),
             "tid" => facts.view.record.header.tid.into(),

@@ -2,11 +2,11 @@
 
 use vedette_event::{
     Body,
-    abi::{Call, FileOpen},
+    abi::{Call, FileOpen, Kind},
 };
 
 use super::{
-    LiveFacts, argument,
+    LiveFacts, argument, descriptor,
     path::{self, Which},
     text,
 };
@@ -76,6 +76,15 @@ fn abspath<'a>(facts: &'a LiveFacts<'_>, arg: &FieldArg) -> Value<'a> {
     path::of_call(facts, which)
 }
 
+/// Whether data was read or written, by a letter.
+fn direction(facts: &LiveFacts<'_>) -> Option<&'static str> {
+    match facts.view.record.kind {
+        Kind::NetSend => Some("w"),
+        Kind::NetReceive => Some("r"),
+        _ => None,
+    }
+}
+
 /// The value of a field of this family, or `None` where it belongs to another.
 pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId, arg: &FieldArg) -> Option<Value<'a>> {
     use FieldId as F;
@@ -122,8 +131,21 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId, arg: &FieldArg) -> Opti
         },
         F::EvtRawres => result(facts).into(),
         F::EvtFailed => result(facts).map(|n| n < 0).into(),
-        F::EvtIsIo => (facts.event_type.category() == EventCategory::Io).into(),
-        F::EvtIsIoRead | F::EvtIsIoWrite => false.into(),
+        F::EvtIsIo => (facts.event_type.category() == EventCategory::Io || direction(facts).is_some()).into(),
+        F::EvtIsIoRead => (direction(facts) == Some("r")).into(),
+        F::EvtIsIoWrite => (direction(facts) == Some("w")).into(),
+        F::EvtIoDir => direction(facts).into(),
+        F::EvtBuffer => match &view.record.body {
+            Body::NetCall { data, .. } if !data.is_empty() => Value::bytes(data),
+            _ => Value::Absent,
+        },
+        F::EvtBuflen => match &view.record.body {
+            Body::NetCall { facts: call, .. } if direction(facts).is_some() && call.ret >= 0 => {
+                call.bytes.into()
+            }
+            _ => Value::Absent,
+        },
+        F::EvtIsSyslog => (direction(facts) == Some("w") && descriptor::is_syslog(facts)).into(),
         // Every event is told by the thread that it happened to.
         F::EvtIsAsync => false.into(),
         F::EvtIsWait => matches!(

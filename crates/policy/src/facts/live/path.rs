@@ -256,11 +256,6 @@ fn differs(facts: &LiveFacts<'_>, name: impl for<'f> Fn(&'f LiveFacts<'_>) -> Va
     }
 }
 
-/// Whether the file has no place in a directory tree: a pipe, a socket, a memory file.
-pub fn is_pseudo(flags: u32) -> bool {
-    flags & path_flags::PSEUDO != 0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

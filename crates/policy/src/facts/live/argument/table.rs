@@ -1,11 +1,13 @@
 //! Arguments by table: their names, where each is in the record, and how it is written.
 
 mod exec_failed;
+mod fd_dup;
 mod file_change;
 mod file_mount;
 mod io_uring;
 mod kernel_control;
 mod memory;
+mod net;
 mod process_change;
 mod process_control;
 
@@ -15,7 +17,7 @@ use vedette_event::{
 };
 
 use super::super::{
-    LiveFacts, event,
+    LiveFacts, descriptor, event,
     path::{self, Which},
     text,
 };
@@ -52,6 +54,8 @@ pub enum From {
     Low(usize),
     /// The high half of such a word.
     High(usize),
+    /// The low half as a share of the high half, in percent.
+    Share(usize),
 }
 
 /// How an argument is written.
@@ -64,6 +68,14 @@ pub enum Form {
     Int,
     /// A descriptor that may stand for the working directory.
     Dir,
+    /// The number of a descriptor, or the name of the error.
+    Fd,
+    /// Both ends of the socket.
+    Tuple,
+    /// The address that the call names.
+    Address,
+    /// The name of a socket option, whose level is the second argument: the names are those of `SOL_SOCKET`.
+    SocketOption(&'static [(u64, &'static str)]),
     /// An unsigned 32-bit number: user and group ids. All ones is -1, "leave it".
     Id,
     /// Hexadecimal.
@@ -151,6 +163,8 @@ pub fn of_call(call: Call) -> &'static [Argument] {
         Kind::Memory => memory::arguments(call),
         Kind::IoUring => io_uring::arguments(call),
         Kind::ExecFailed => exec_failed::arguments(call),
+        Kind::FdDup => fd_dup::arguments(call),
+        Kind::NetConnect | Kind::NetSocket | Kind::NetSend | Kind::NetReceive => net::arguments(call),
         _ => None,
     };
     arguments.unwrap_or(&[RES])
@@ -177,45 +191,79 @@ pub const CLONE_FLAGS: &[(u64, &str)] = &[
     (0x80, "CLONE_NEWTIME"),
 ];
 
-fn syscall<'a>(facts: &'a LiveFacts<'_>) -> Option<(&'a Syscall, &'a Strings<'a>)> {
+/// `SOL_SOCKET` of `<sys/socket.h>`.
+const SOL_SOCKET: u64 = 1;
+
+/// Where the arguments of an event are.
+struct Source<'a> {
+    ret: i64,
+    args: &'a [u64; 6],
+    /// What pointers lead to. Of a call on a socket: its value, the bytes that were moved, the bytes that were offered,
+    /// the descriptor.
+    words: [u64; 8],
+    strings: Strings<'a>,
+    /// The call, where it is none on a socket.
+    call: Option<&'a Syscall>,
+}
+
+fn source<'a>(facts: &'a LiveFacts<'_>) -> Option<Source<'a>> {
     match &facts.view.record.body {
-        Body::Syscall { facts, strings } | Body::ProcessChange { syscall: facts, strings, .. } => {
-            Some((facts, strings))
+        Body::Syscall { facts: call, strings } | Body::ProcessChange { syscall: call, strings, .. } => {
+            Some(Source {
+                ret: call.ret,
+                args: &call.args,
+                words: call.values,
+                strings: *strings,
+                call: Some(call),
+            })
         }
+        Body::NetCall { facts: call, path, data } => Some(Source {
+            ret: call.ret,
+            args: &call.args,
+            words: [call.value, call.bytes.into(), call.size.into(), call.fd as u64, 0, 0, 0, 0],
+            strings: Strings { path, data, ..Strings::default() },
+            call: None,
+        }),
         _ => None,
     }
 }
 
-fn raw_number(facts: &LiveFacts<'_>, call: &Syscall, from: From) -> Option<u64> {
+fn raw_number(facts: &LiveFacts<'_>, source: &Source<'_>, from: From) -> Option<u64> {
     let record = facts.view.record;
-    let word = |i: usize| call.values.get(i).copied().unwrap_or_default();
-    let argument = |i: usize| call.args.get(i).copied().unwrap_or_default();
+    let word = |i: usize| source.words.get(i).copied().unwrap_or_default();
+    let argument = |i: usize| source.args.get(i).copied().unwrap_or_default();
     Some(match from {
         From::Task(read) => match &record.body {
             Body::ProcessChange { task, .. } => read(task),
             _ => return None,
         },
-        From::Ret => call.ret as u64,
+        From::Ret => source.ret as u64,
         From::Arg(i) => argument(i),
         From::Arg32(i) => argument(i) & 0xffff_ffff,
         From::Native(_) if record.header.flags & header_flags::COMPAT != 0 => return None,
         From::Word(i) | From::Native(i) => word(i),
         From::Low(i) => word(i) & 0xffff_ffff,
         From::High(i) => word(i) >> 32,
+        From::Share(i) => match word(i) >> 32 {
+            0 => 0,
+            whole => (word(i) & 0xffff_ffff) * 100 / whole,
+        },
     })
 }
 
 /// An argument as a number.
 pub fn number<'a>(facts: &'a LiveFacts<'_>, argument: &Argument) -> Value<'a> {
-    let Some((call, _)) = syscall(facts) else { return Value::Absent };
-    let Some(raw) = raw_number(facts, call, argument.from) else { return Value::Absent };
+    let Some(source) = source(facts) else { return Value::Absent };
+    let Some(raw) = raw_number(facts, &source, argument.from) else { return Value::Absent };
     match argument.form {
         Form::Dec | Form::Result | Form::Pointer => (raw as i64).into(),
-        Form::Int | Form::Dir => i64::from(raw as i32).into(),
+        Form::Int | Form::Dir | Form::Fd => i64::from(raw as i32).into(),
         Form::Id | Form::User | Form::Group => id(raw).into(),
         Form::Hex | Form::Oct | Form::Flags(_) | Form::Choice(_) | Form::Index(_) | Form::Capabilities => {
             raw.into()
         }
+        Form::SocketOption(_) => raw.into(),
+        Form::Tuple | Form::Address => Value::Absent,
         Form::Made(_) | Form::Path | Form::Path2 | Form::Raw | Form::Raw2 | Form::Data | Form::File => {
             Value::Absent
         }
@@ -235,8 +283,9 @@ fn name_of<'a>(raw: u64, look_up: impl FnOnce(u32) -> Option<std::sync::Arc<str>
 
 /// An argument as text.
 pub fn text<'a>(facts: &'a LiveFacts<'_>, argument: &Argument) -> Value<'a> {
-    let Some((call, strings)) = syscall(facts) else { return Value::Absent };
-    let Some(raw) = raw_number(facts, call, argument.from) else { return Value::Absent };
+    let Some(source) = source(facts) else { return Value::Absent };
+    let Some(raw) = raw_number(facts, &source, argument.from) else { return Value::Absent };
+    let strings = &source.strings;
     let view = &facts.view;
     match argument.form {
         Form::Dec | Form::Int | Form::Id => match number(facts, argument).as_whole() {
@@ -245,6 +294,13 @@ pub fn text<'a>(facts: &'a LiveFacts<'_>, argument: &Argument) -> Value<'a> {
         },
         Form::Dir if raw as i32 == AT_FDCWD => "AT_FDCWD".into(),
         Form::Dir => Value::owned((raw as i32).to_string()),
+        Form::Fd => event::result_text(i64::from(raw as i32)),
+        Form::Tuple => descriptor::name(facts),
+        Form::Address => descriptor::address(facts),
+        Form::SocketOption(names) => match names.iter().find(|(value, _)| *value == raw) {
+            Some((_, name)) if source.args[1] & 0xffff_ffff == SOL_SOCKET => Value::str(name),
+            _ => Value::owned(raw.to_string()),
+        },
         Form::Hex => Value::owned(format!("0x{raw:x}")),
         Form::Oct => Value::owned(format!("0{raw:o}")),
         Form::Pointer if !(-4095..0).contains(&(raw as i64)) => Value::owned(format!("0x{raw:x}")),
@@ -261,9 +317,10 @@ pub fn text<'a>(facts: &'a LiveFacts<'_>, argument: &Argument) -> Value<'a> {
         Form::User => name_of(raw, |uid| view.names.user(uid, view.process)),
         Form::Group => name_of(raw, |gid| view.names.group(gid, view.process)),
         Form::Capabilities => Value::owned(text::capabilities(raw)),
-        Form::Made(make) => {
-            make(&Parts { header: &view.record.header, call, strings }).map_or(Value::Absent, Value::owned)
-        }
+        Form::Made(make) => source
+            .call
+            .and_then(|call| make(&Parts { header: &view.record.header, call, strings }))
+            .map_or(Value::Absent, Value::owned),
         Form::Path => path::of_call(facts, Which::First),
         Form::Path2 => path::of_call(facts, Which::Second),
         Form::Raw => known(strings.raw),
