@@ -74,7 +74,7 @@ impl Report {
             return Ok(());
         }
         for outcome in &self.outcomes {
-            println!("{:<14}{:<62}{}", outcome.name, outcome.what, outcome.in_short());
+            println!("{:<15}{:<92}{}", outcome.name, outcome.what, outcome.in_short());
         }
         let all = self.all();
         for (rule, raised) in &all.rules {

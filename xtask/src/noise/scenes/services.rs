@@ -1,4 +1,4 @@
-//! Services without systemd. The script is put in place before: who writes one by hand is to be noticed.
+//! Services without systemd. The script stays out of /etc: who writes one there by hand is to be noticed.
 
 use super::Scene;
 
@@ -8,7 +8,7 @@ pub const SCENE: Scene = Scene {
     what: "services: init scripts, daemons by start-stop-daemon, pid files, status",
     needs: &["start-stop-daemon"],
     quick: true,
-    script: r##"cat > /etc/init.d/noise-daemon <<'INIT'
+    script: r##"cat > ./noise-daemon <<'INIT'
 #!/bin/sh
 ### BEGIN INIT INFO
 # Provides: noise-daemon
@@ -24,11 +24,11 @@ case "$1" in
   status) start-stop-daemon --status --pidfile /run/noise-daemon.pid ;;
 esac
 INIT
-chmod 755 /etc/init.d/noise-daemon
-/etc/init.d/noise-daemon start && wait_for /etc/init.d/noise-daemon status
-/etc/init.d/noise-daemon restart && wait_for /etc/init.d/noise-daemon status && /etc/init.d/noise-daemon stop
+chmod 755 ./noise-daemon
+./noise-daemon start && wait_for ./noise-daemon status
+./noise-daemon restart && wait_for ./noise-daemon status && ./noise-daemon stop
 command -v service >/dev/null && service --status-all >/dev/null 2>&1 || true
 mkdir -p /run/noise-state && echo $$ > /run/noise-state/pid && chmod 755 /run/noise-state && rm -r /run/noise-state
-rm /etc/init.d/noise-daemon
+rm ./noise-daemon
 "##,
 };

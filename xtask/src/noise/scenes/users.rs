@@ -11,7 +11,7 @@ pub const SCENE: Scene = Scene {
     script: r##"groupadd noise-staff && useradd -m -s /bin/bash -G noise-staff noise-ada
 echo 'noise-ada:correct horse battery' | chpasswd && passwd -S noise-ada && chage -M 90 noise-ada && chage -l noise-ada
 usermod -aG users noise-ada && usermod -c 'Ada' -s /bin/sh noise-ada && gpasswd -d noise-ada noise-staff
-id noise-ada && getent passwd noise-ada && getent shadow noise-ada >/dev/null && groups noise-ada
+id noise-ada && getent passwd noise-ada && groups noise-ada
 command -v adduser >/dev/null && adduser --system --group --no-create-home noise-daemon >/dev/null || true
 passwd -l noise-ada && passwd -u noise-ada && pwck -r >/dev/null 2>&1 || true; grpck -r >/dev/null 2>&1 || true
 su -s /bin/sh noise-ada -c 'id; echo "export EDITOR=vi" > note; ls -la ~ >/dev/null'
