@@ -84,7 +84,7 @@ fn directories(cache: &Path) -> Vec<PathBuf> {
 
 /// Whether an executable asks for no program interpreter: the path of a dynamic loader stands in its first page.
 fn is_static(path: &Path) -> bool {
-    let Ok(bytes) = fs::read(path) else { return false };
+    let Some(bytes) = fs::read(path).ok().filter(|_| path.is_file()) else { return false };
     let head = &bytes[..bytes.len().min(4096)];
     !["/ld-linux", "/ld-musl"]
         .iter()
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn a_program_with_a_loader_is_not_static() {
         assert!(!is_static(Path::new("/bin/sh")), "every distribution's shell is linked dynamically");
-        assert!(!is_static(Path::new("/nonexistent")));
+        assert!(!is_static(Path::new("/nonexistent")) && !is_static(Path::new("/dev/null")));
         let file = env::temp_dir().join(format!("vedette-xtask-static-{}", std::process::id()));
         fs::write(&file, b"\x7fELF and no loader").unwrap();
         assert!(is_static(&file));
