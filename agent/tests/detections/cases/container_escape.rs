@@ -1,6 +1,6 @@
 //! Cases for the policy `container-escape`.
 
-use std::{os::unix::net::UnixListener, path::PathBuf, process::Command};
+use std::{os::unix::net::UnixListener, path::PathBuf};
 
 use super::{Case, act, os};
 use crate::stage::{Made, Stage};

@@ -3,6 +3,7 @@
 use std::{fs, process::Command};
 
 use super::{Case, act, os};
+use crate::container::{Exec, Options};
 
 pub const CASES: &[Case] = &[
     Case {
@@ -43,12 +44,20 @@ pub const CASES: &[Case] = &[
     },
     Case {
         rule: "Kubernetes token read by a general tool",
-        attacks: &[act("cat", |s| {
-            let place = s.place("/run/secrets/kubernetes.io/serviceaccount");
-            fs::create_dir(&place.path).unwrap();
-            fs::write(place.path.join("token"), "made by a test").unwrap();
-            s.run(Command::new("cat").arg(place.path.join("token")))
-        })],
+        attacks: &[
+            act("cat", |s| {
+                let place = s.place("/run/secrets/kubernetes.io/serviceaccount");
+                fs::create_dir(&place.path).unwrap();
+                fs::write(place.path.join("token"), "made by a test").unwrap();
+                s.run(Command::new("cat").arg(place.path.join("token")))
+            }),
+            act("cat_in_a_container", |s| {
+                let token = "/run/secrets/kubernetes.io/serviceaccount/token";
+                let container = s.container(Options::default());
+                container.write(token, "made by a test");
+                s.run(&mut container.command(&Exec::new(["/bin/cat", token])))
+            }),
+        ],
         evasions: &[],
         benign: &[act("client_itself", |s| {
             let place = s.place("/run/secrets/kubernetes.io/serviceaccount");

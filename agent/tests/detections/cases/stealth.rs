@@ -2,7 +2,7 @@
 
 use std::{fs, process::Command};
 
-use super::{Case, act, os};
+use super::{Case, act};
 
 /// A file through which the bytes of memory or of a disk can be read, of those that this host lets root open.
 fn raw_bytes() -> Option<String> {
