@@ -23,9 +23,9 @@ mod tty;
 
 pub use binprm::Binprm;
 pub use cgroup::Cgroup;
-pub use file::{Dentry, File};
+pub use file::{Dentry, File, SuperBlock};
 pub use io_uring::{Filename, Request, Ring};
-pub use mount::Mount;
+pub use mount::{Mount, newest_first};
 pub use pt_regs::Regs;
 pub use sock::Socket;
 pub use task::{PidType, Task};
@@ -120,7 +120,7 @@ macro_rules! kstruct {
             /// Takes a pointer from a hook's arguments or a helper.
             #[inline(always)]
             #[allow(dead_code, reason = "part of what every pointer type offers")]
-            pub fn from_ptr(ptr: *const u8) -> Self { Self(ptr) }
+            pub const fn from_ptr(ptr: *const u8) -> Self { Self(ptr) }
         }
     };
 }

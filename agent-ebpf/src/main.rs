@@ -18,6 +18,7 @@ mod emit;
 mod filter;
 mod kernel;
 mod maps;
+mod mounts;
 mod path;
 mod probes;
 mod record;

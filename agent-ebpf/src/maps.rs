@@ -1,6 +1,10 @@
 //! Every map of the object, in one place.
 
-use crate::{path::Walk, probes::Pending};
+use crate::{
+    mounts::{KnownMount, MountKey, Search},
+    path::Walk,
+    probes::Pending,
+};
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::{
     macros::map,
@@ -26,6 +30,8 @@ pub struct PathBuf {
     pub bytes: [u8; PATH_BUF],
     /// The walk.
     pub walk: Walk,
+    /// The search for another mount of the same file system.
+    pub search: Search,
 }
 
 /// Process state: fork, exec, exit, control groups. The loader sets the size.
@@ -44,6 +50,10 @@ pub static RECORDS: Array<RecordBuf> = Array::with_max_entries(1, 0);
 /// By CPU: the path buffer.
 #[map]
 pub static PATHS: Array<PathBuf> = Array::with_max_entries(1, 0);
+
+/// By file system and mount namespace: the mount that names the files of the one in the other.
+#[map]
+pub static MOUNTS: LruHashMap<MountKey, KnownMount> = LruHashMap::with_max_entries(4096, 0);
 
 /// Counters and pending gaps.
 #[map]

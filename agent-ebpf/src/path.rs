@@ -10,13 +10,22 @@ use core::ffi::c_void;
 use vedette_abi::{PATH_CAP, STDIO_PATH_CAP, path_flags};
 
 use crate::{
-    kernel::{Dentry, Mount},
+    kernel::{Dentry, Mount, SuperBlock, Task},
     maps::{PATHS, PathBuf},
+    mounts,
     record::{Record, masked},
 };
 
 /// Steps that a walk may take: components and mounts together.
 const STEPS: u32 = 256;
+
+/// File systems of which there can be any number that are all the same (`include/uapi/linux/magic.h`), and where they
+/// are at home.
+const PROC_MAGIC: u64 = 0x9fa0;
+const SYSFS_MAGIC: u64 = 0x6265_6572;
+
+/// Not passed on the way.
+const NOWHERE: u64 = u64::MAX;
 
 /// What a walk carries from step to step. It lives in the map, not on the stack: the verifier tracks every value
 /// of a stack slot and would follow each length of each name on its own.
@@ -26,12 +35,49 @@ pub struct Walk {
     dentry: u64,
     mount: u64,
     root: u64,
+    /// Places to take note of on the way.
+    root_dentry: u64,
+    root_mount: u64,
+    base_dentry: u64,
+    base_mount: u64,
     /// Where the path begins in the buffer; it ends at [`PATH_CAP`].
     pos: u64,
+    /// `pos` at these places, and where the first mount was left; [`NOWHERE`] before.
+    root_pos: u64,
+    base_pos: u64,
+    mount_pos: u64,
     flags: u64,
     done: u64,
-    /// See [`set_record_len`].
-    record_len: u64,
+}
+
+/// A place in the tree: a directory and the mount that it is seen through.
+#[derive(Clone, Copy)]
+pub struct Place {
+    /// The directory.
+    pub dentry: Dentry,
+    /// The mount.
+    pub mount: Mount,
+}
+
+impl Place {
+    /// No place.
+    pub const NONE: Self =
+        Self { dentry: Dentry::from_ptr(core::ptr::null()), mount: Mount::from_ptr(core::ptr::null()) };
+}
+
+/// A path that was walked.
+#[derive(Clone, Copy, Default)]
+pub struct Walked {
+    /// Its bytes.
+    pub len: u16,
+    /// [`path_flags`].
+    pub flags: u32,
+    /// One more than the bytes of the path up to the first marked place; 0 where it was not passed.
+    pub root_end: u16,
+    /// The same for the second.
+    pub base_end: u16,
+    /// The same for where the file's own mount is mounted.
+    mount_end: u16,
 }
 
 #[inline(always)]
@@ -44,8 +90,22 @@ unsafe extern "C" fn step(_index: u64, _context: *mut c_void) -> i64 {
     let Some(buf) = this_cpu() else { return 1 };
     let walk = unsafe { &mut (*buf).walk };
     let at = walk.dentry as *const u8;
+    if walk.dentry == walk.root_dentry && walk.mount == walk.root_mount {
+        walk.root_pos = walk.pos;
+    }
+    if walk.dentry == walk.base_dentry && walk.mount == walk.base_mount {
+        walk.base_pos = walk.pos;
+    }
     if walk.dentry == walk.root {
+        if walk.mount_pos == NOWHERE {
+            walk.mount_pos = walk.pos;
+        }
         let here = walk.mount as *const u8;
+        if here.is_null() {
+            // Only up to here.
+            walk.done = 1;
+            return 1;
+        }
         let mount = Mount::from_ptr(here);
         let parent = mount.parent();
         if parent.is_null() || parent.as_ptr() == here {
@@ -85,58 +145,137 @@ unsafe extern "C" fn step(_index: u64, _context: *mut c_void) -> i64 {
     0
 }
 
-/// Appends the path of `dentry` in `mount` to the record. Returns its length and [`path_flags`].
+/// Walks from `dentry`, which lies in `mount` or, where that is null, up to `top`. What it finds is in the buffer.
 #[inline(always)]
-pub fn append(record: &mut Record, dentry: Dentry, mount: Mount) -> (u16, u32) {
-    append_end(record, dentry, mount, PATH_CAP as u64)
-}
-
-/// Appends at most `most` bytes of the path, the last ones.
-#[inline(always)]
-fn append_end(record: &mut Record, dentry: Dentry, mount: Mount, most: u64) -> (u16, u32) {
-    let Some(buf) = this_cpu() else { return (0, 0) };
+fn walk(buf: *mut PathBuf, from: Place, top: Dentry, root: Place, base: Place) -> Walked {
     let walk = unsafe { &mut (*buf).walk };
-    walk.dentry = dentry.as_ptr() as u64;
-    walk.mount = mount.as_ptr() as u64;
-    walk.root = mount.root().as_ptr() as u64;
+    walk.dentry = from.dentry.as_ptr() as u64;
+    walk.mount = from.mount.as_ptr() as u64;
+    walk.root = top.as_ptr() as u64;
+    walk.root_dentry = root.dentry.as_ptr() as u64;
+    walk.root_mount = root.mount.as_ptr() as u64;
+    walk.base_dentry = base.dentry.as_ptr() as u64;
+    walk.base_mount = base.mount.as_ptr() as u64;
     walk.pos = PATH_CAP as u64;
+    walk.root_pos = NOWHERE;
+    walk.base_pos = NOWHERE;
+    walk.mount_pos = NOWHERE;
     walk.flags = 0;
     walk.done = 0;
     unsafe { bpf_loop(STEPS, step as *mut c_void, core::ptr::null_mut(), 0) };
-    let mut flags = unsafe { core::ptr::read_volatile(&raw const walk.flags) } as u32;
-    if unsafe { core::ptr::read_volatile(&raw const walk.done) } == 0 {
+    let read = |field: *const u64| unsafe { core::ptr::read_volatile(field) };
+    let mut flags = read(&raw const walk.flags) as u32;
+    if read(&raw const walk.done) == 0 {
         flags |= path_flags::CUT;
     }
-    let mut pos = unsafe { core::ptr::read_volatile(&raw const walk.pos) };
-    if pos < PATH_CAP as u64 - most {
-        pos = PATH_CAP as u64 - most;
-        flags |= path_flags::CUT;
+    // NOWHERE comes to 0 of itself, and the begin of the path to 1.
+    let pos = read(&raw const walk.pos);
+    let end = |at: u64| at.wrapping_add(1).saturating_sub(pos) as u16;
+    Walked {
+        len: (PATH_CAP as u64 - pos) as u16,
+        flags,
+        root_end: end(read(&raw const walk.root_pos)),
+        base_end: end(read(&raw const walk.base_pos)),
+        mount_end: end(read(&raw const walk.mount_pos)),
     }
-    if pos >= PATH_CAP as u64 {
+}
+
+/// Appends what a walk found.
+#[inline(always)]
+fn append_walked(record: &mut Record, buf: *mut PathBuf, len: u16) -> u16 {
+    if len == 0 {
         // The root itself.
-        return (record.append_kernel(c"/".as_ptr().cast(), 1), flags);
+        return record.append_kernel(c"/".as_ptr().cast(), 1);
     }
-    let start = masked::<0xfff>(pos);
+    let start = masked::<0xfff>(PATH_CAP as u64 - u64::from(len));
     let from = unsafe { (&raw const (*buf).bytes).cast::<u8>().add(start as usize) };
-    (record.append_kernel(from, PATH_CAP as u64 - start), flags)
+    record.append_kernel(from, PATH_CAP as u64 - start)
+}
+
+/// Appends the path of `dentry` in `mount` to the record. Returns its length and [`path_flags`].
+#[inline(always)]
+pub fn append(record: &mut Record, dentry: Dentry, mount: Mount) -> (u16, u32) {
+    let walked = append_marked(record, Place { dentry, mount }, mount.root(), Place::NONE, Place::NONE);
+    (walked.len, walked.flags)
+}
+
+/// Appends the path of a place, whose mount has its root at `top`, and takes note of two other places on the way.
+#[inline(always)]
+pub fn append_marked(record: &mut Record, of: Place, top: Dentry, root: Place, base: Place) -> Walked {
+    let Some(buf) = this_cpu() else { return Walked::default() };
+    let mut walked = walk(buf, of, top, root, base);
+    walked.len = append_walked(record, buf, walked.len);
+    walked
+}
+
+/// A file, as far as its other name depends on it.
+pub struct Seen {
+    /// Where it was reached.
+    pub place: Place,
+    /// Root of the mount it was reached through.
+    pub top: Dentry,
+    /// Its file system.
+    pub sb: SuperBlock,
+    /// Magic number of that.
+    pub magic: u64,
+    /// Its path, as it was reached.
+    pub walked: Walked,
+    /// Where that is in the record.
+    pub at: u64,
+}
+
+/// Appends the name that a file has without the mount it was reached through, where that is another; returns its
+/// length.
+#[inline(always)]
+pub fn append_alias(record: &mut Record, seen: &Seen, task: Task) -> u16 {
+    let walked = &seen.walked;
+    if walked.flags & path_flags::PSEUDO != 0 || seen.sb.is_null() {
+        return 0;
+    }
+    let root = seen.sb.root();
+    let is_whole = seen.top.as_ptr() == root.as_ptr();
+    if is_whole && walked.mount_end == 1 && walked.flags & path_flags::UNREACHABLE == 0 {
+        // The root of the namespace shows all of it: there is no plainer name.
+        return 0;
+    }
+    let Some(buf) = this_cpu() else { return 0 };
+    let home: &[u8] = match seen.magic {
+        PROC_MAGIC => b"/proc",
+        SYSFS_MAGIC => b"/sys",
+        _ => b"",
+    };
+    let mut from = Place { dentry: seen.place.dentry, mount: Mount::from_ptr(core::ptr::null()) };
+    let mut len = 0;
+    if home.is_empty() {
+        from.mount = mounts::naming(seen.sb, task);
+        if from.mount.is_null() || from.mount.as_ptr() == seen.place.mount.as_ptr() {
+            return 0;
+        }
+    } else {
+        if is_whole && usize::from(walked.mount_end) == home.len() + 1 && record.has_at(seen.at, home) {
+            return 0;
+        }
+        len = record.append_kernel(home.as_ptr(), home.len() as u64);
+    }
+    let found = walk(buf, from, root, Place::NONE, Place::NONE);
+    if found.flags & path_flags::PSEUDO != 0 {
+        record.take_back(u64::from(len));
+        return 0;
+    }
+    if len != 0 && found.len == 0 { len } else { len + append_walked(record, buf, found.len) }
 }
 
 /// The same of at most [`STDIO_PATH_CAP`] bytes: of a longer path the end.
 #[inline(always)]
 pub fn append_short(record: &mut Record, dentry: Dentry, mount: Mount) -> (u16, u32) {
-    append_end(record, dentry, mount, STDIO_PATH_CAP as u64)
-}
-
-/// Keeps the length of a record for a callback of `bpf_loop` that goes on with it.
-#[inline(always)]
-pub fn set_record_len(len: u64) {
-    if let Some(buf) = this_cpu() {
-        unsafe { (*buf).walk.record_len = len };
+    let before = record.len();
+    let (len, flags) = append(record, dentry, mount);
+    if u64::from(len) <= STDIO_PATH_CAP as u64 {
+        return (len, flags);
     }
-}
-
-/// The length that was kept last.
-#[inline(always)]
-pub fn record_len() -> u64 {
-    this_cpu().map_or(0, |buf| unsafe { core::ptr::read_volatile(&raw const (*buf).walk.record_len) })
+    // What is too long is appended once more, from where the end of it begins.
+    record.truncate(before);
+    let Some(buf) = this_cpu() else { return (0, flags) };
+    let from = unsafe { (&raw const (*buf).bytes).cast::<u8>().add(PATH_CAP - STDIO_PATH_CAP) };
+    (record.append_kernel(from, STDIO_PATH_CAP as u64), flags | path_flags::CUT)
 }

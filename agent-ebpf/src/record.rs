@@ -25,10 +25,10 @@ pub fn masked<const MASK: i32>(mut value: u64) -> u64 {
     value
 }
 
-/// The buffer and how much of it is filled.
+/// The buffer. How much of it is filled is in its header, not in a register: the verifier would follow each length
+/// that each string may have, on every way through a program.
 pub struct Record {
     base: *mut u8,
-    len: u64,
 }
 
 impl Record {
@@ -38,7 +38,16 @@ impl Record {
         let base =
             RECORDS.get_ptr_mut(unsafe { bpf_get_smp_processor_id() })?.cast::<RecordBuf>().cast::<u8>();
         unsafe { core::ptr::write_bytes(base.cast::<u64>(), 0, (HEADER + size_of::<B>()) / 8) };
-        Some(Self { base, len: (HEADER + size_of::<B>()) as u64 })
+        let record = Self { base };
+        record.set_len((HEADER + size_of::<B>()) as u64);
+        Some(record)
+    }
+
+    /// This CPU's buffer as it is, in a callback of the program that began it.
+    #[inline(always)]
+    pub fn resume() -> Option<Self> {
+        let base = RECORDS.get_ptr_mut(unsafe { bpf_get_smp_processor_id() })?;
+        Some(Self { base: base.cast::<RecordBuf>().cast::<u8>() })
     }
 
     /// The header.
@@ -62,7 +71,12 @@ impl Record {
     /// Bytes filled.
     #[inline(always)]
     pub fn len(&self) -> u64 {
-        self.len
+        u64::from(unsafe { core::ptr::read_volatile(&raw const (*self.base.cast::<Header>()).len) })
+    }
+
+    #[inline(always)]
+    fn set_len(&self, len: u64) {
+        unsafe { core::ptr::write_volatile(&raw mut (*self.base.cast::<Header>()).len, len as u32) };
     }
 
     /// A byte that was written.
@@ -71,23 +85,28 @@ impl Record {
         unsafe { core::ptr::read_volatile(self.base.add(masked::<{ OFFSET_MASK as i32 }>(offset) as usize)) }
     }
 
-    /// This CPU's buffer as another function has left it, filled up to `len`.
+    /// Takes off what was appended after a [`Self::len`] of before.
     #[inline(always)]
-    pub fn resume(len: u64) -> Option<Self> {
-        let base =
-            RECORDS.get_ptr_mut(unsafe { bpf_get_smp_processor_id() })?.cast::<RecordBuf>().cast::<u8>();
-        Some(Self { base, len })
+    pub fn truncate(&mut self, len: u64) {
+        self.set_len(len);
     }
 
-    /// Takes over what another function has appended.
+    /// Whether these bytes were written there.
     #[inline(always)]
-    pub fn set_len(&mut self, len: u64) {
-        self.len = len;
+    pub fn has_at(&self, offset: u64, bytes: &[u8]) -> bool {
+        let mut i = 0;
+        while i < bytes.len() {
+            if self.byte_at(offset + i as u64) != unsafe { *bytes.as_ptr().add(i) } {
+                return false;
+            }
+            i += 1;
+        }
+        true
     }
 
     #[inline(always)]
     fn end(&self) -> *mut u8 {
-        unsafe { self.base.add(masked::<{ OFFSET_MASK as i32 }>(self.len) as usize) }
+        unsafe { self.base.add(masked::<{ OFFSET_MASK as i32 }>(self.len()) as usize) }
     }
 
     /// Appends at most 8191 bytes of kernel memory; returns how many.
@@ -98,7 +117,7 @@ impl Record {
         if read != 0 {
             return 0;
         }
-        self.len += bytes;
+        self.set_len(self.len() + bytes);
         bytes as u16
     }
 
@@ -125,8 +144,14 @@ impl Record {
             return 0;
         }
         let bytes = masked::<0xfff>(read as u64 - 1);
-        self.len += bytes;
+        self.set_len(self.len() + bytes);
         bytes as u16
+    }
+
+    /// Takes the last bytes off again.
+    #[inline(always)]
+    pub fn take_back(&mut self, bytes: u64) {
+        self.set_len(self.len() - bytes);
     }
 
     /// Appends at most 8191 bytes of the current process; a page that is not in memory ends it early. Returns
@@ -138,7 +163,7 @@ impl Record {
         if read != 0 {
             return 0;
         }
-        self.len += bytes;
+        self.set_len(self.len() + bytes);
         bytes as u16
     }
 }

@@ -28,6 +28,7 @@ use crate::{
     sink::Sinks,
     stats::Stats,
     tap::Tap,
+    targets::Targets,
 };
 
 /// A control group came or went: the kernel's filter wants to know.
@@ -172,6 +173,7 @@ struct Work {
     stats: Arc<Stats>,
     on_cgroup: Box<dyn FnMut(CgroupChange) + Send>,
     tap: Tap,
+    targets: Targets,
     identity: Identity,
     /// Containers whose metadata is awaited.
     waiting: Waiting,
@@ -202,6 +204,7 @@ impl Work {
             stats: engine.stats,
             on_cgroup: engine.on_cgroup,
             tap: engine.tap,
+            targets: Targets::new(),
             identity: engine.identity,
             waiting: Waiting::default(),
             sweep: None,
@@ -237,7 +240,9 @@ impl Work {
 
     fn batch(&mut self, mut batch: Batch, recycle: &Sender<Batch>) {
         let began = Instant::now();
+        let mut completed = Vec::new();
         for bytes in batch.iter() {
+            let bytes = self.targets.put(bytes, &self.pipeline.state, &mut completed);
             match decode(bytes) {
                 Ok(record) => {
                     self.tap.before(&record, self.names.as_ref());
@@ -253,6 +258,7 @@ impl Work {
                 }
             }
         }
+        self.targets.rest();
         batch.clear();
         // The pump has enough of them.
         let _ = recycle.try_send(batch);

@@ -18,3 +18,4 @@ pub mod sensor;
 pub mod sink;
 pub mod stats;
 pub mod tap;
+pub mod targets;

@@ -17,6 +17,8 @@ mod files;
 mod requests;
 #[path = "raw/ring.rs"]
 mod ring;
+#[path = "io_uring/rules.rs"]
+mod rules;
 #[path = "io_uring/sockets.rs"]
 mod sockets;
 #[path = "support/wait.rs"]

@@ -2,7 +2,7 @@
 
 use vedette_abi::{InodeFacts, path_flags};
 
-use super::{Ptr, kfields, kstruct, mount::VfsMount, probed};
+use super::{Ptr, kfields, kstruct, mount::VfsMount};
 
 kstruct!(
     /// `files_struct`
@@ -74,6 +74,12 @@ impl Dentry {
         self.name().0
     }
 
+    /// [`path_flags::DELETED`] where the file has no name any more.
+    #[inline(always)]
+    pub fn deleted_flag(self) -> u32 {
+        if self.is_unlinked() { path_flags::DELETED } else { 0 }
+    }
+
     /// The first eight bytes of the name, what is behind its end included.
     #[inline(always)]
     pub fn first_bytes(self) -> [u8; 8] {
@@ -96,6 +102,26 @@ impl Dentry {
 }
 
 kstruct!(
+    /// `super_block`
+    SuperBlock
+);
+kfields!(probed SuperBlock {
+    dev: u32 = SB_DEV;
+    magic: u64 = SB_MAGIC;
+    flags: u64 = SB_FLAGS;
+    root -> Dentry = SB_ROOT;
+    first_mount: Ptr = SB_MOUNTS;
+});
+
+impl SuperBlock {
+    /// The address, to compare.
+    #[inline(always)]
+    pub fn as_ptr(self) -> *const u8 {
+        self.0
+    }
+}
+
+kstruct!(
     /// `inode`
     Inode
 );
@@ -106,7 +132,7 @@ kfields!(probed Inode {
     gid: u32 = INODE_GID;
     nlink: u32 = INODE_NLINK;
     rdev: u32 = INODE_RDEV;
-    sb: Ptr = INODE_SB;
+    sb -> SuperBlock = INODE_SB;
     ctime_sec: i64 = INODE_CTIME_SEC;
     ctime_nsec: u32 = INODE_CTIME_NSEC;
     mtime_sec: i64 = INODE_MTIME_SEC;
@@ -126,12 +152,6 @@ const S_IFMT: u16 = 0o170000;
 const S_IFSOCK: u16 = 0o140000;
 
 impl Inode {
-    /// Magic number of its file system.
-    #[inline(always)]
-    pub fn magic(self) -> u64 {
-        probed(self.sb().0, &super::SB_MAGIC)
-    }
-
     /// Whether it is a socket.
     #[inline(always)]
     pub fn is_socket(self) -> bool {
@@ -141,21 +161,22 @@ impl Inode {
     /// Fills what a record carries about a file. Of the path's flags it is those of the layer; the others are added by
     /// who knows the path.
     #[inline(always)]
-    pub fn facts(self, out: &mut InodeFacts) {
+    pub fn facts(self, out: &mut InodeFacts) -> SuperBlock {
         let sb = self.sb();
         out.ino = self.ino();
         out.ctime_sec = self.ctime_sec();
         out.ctime_nsec = self.ctime_nsec() & NSEC_MASK;
         out.mtime_sec = self.mtime_sec();
         out.mtime_nsec = self.mtime_nsec();
-        out.dev = probed(sb.0, &super::SB_DEV);
-        out.magic = probed(sb.0, &super::SB_MAGIC);
+        out.dev = sb.dev();
+        out.magic = sb.magic();
         out.uid = self.uid();
         out.gid = self.gid();
         out.nlink = self.nlink();
         out.mode = u32::from(self.mode());
         out.rdev = self.rdev();
         out.path_flags = self.layer(out.magic);
+        sb
     }
 }
 
@@ -169,13 +190,13 @@ impl File {
     /// [`path_flags::DELETED`] where the file has no name any more.
     #[inline(always)]
     pub fn deleted_flag(self) -> u32 {
-        if self.dentry().is_unlinked() { path_flags::DELETED } else { 0 }
+        self.dentry().deleted_flag()
     }
 
     /// [`path_flags::READ_ONLY`] where its mount or its file system is read-only (`SB_RDONLY`).
     #[inline(always)]
     pub fn read_only_flag(self) -> u32 {
-        let flags: u64 = probed(self.inode().sb().0, &super::SB_FLAGS);
+        let flags = self.inode().sb().flags();
         if flags & 1 != 0 || self.mnt().is_read_only() { path_flags::READ_ONLY } else { 0 }
     }
 
@@ -187,7 +208,7 @@ impl File {
             return 0;
         }
         let inode = self.inode();
-        let magic = inode.magic();
+        let magic = inode.sb().magic();
         let pid = if magic == PID_FS_MAGIC {
             inode.private()
         } else if magic == ANON_INODE_FS_MAGIC && self.dentry().first_bytes() == *b"[pidfd]\0" {

@@ -1,6 +1,12 @@
 //! `fs_struct`, `vfsmount`, `mount`.
 
-use super::{MOUNT_MNT, Ptr, file::Dentry, kfields, kstruct, probed};
+use aya_ebpf::Global;
+
+use super::{
+    MOUNT_FOR_SB, MOUNT_MNT, Ptr, SB_MOUNTS,
+    file::{Dentry, SuperBlock},
+    kfields, kstruct, probed,
+};
 
 kstruct!(
     /// `fs_struct`
@@ -40,7 +46,46 @@ kfields!(probed Mount {
     parent -> Mount = MOUNT_PARENT;
     mountpoint -> Dentry = MOUNT_MOUNTPOINT;
     namespace: Ptr = MOUNT_NS;
+    for_sb: Ptr = MOUNT_FOR_SB;
 });
+
+impl SuperBlock {
+    /// The first in the list of the mounts that show this file system; null where there is none.
+    ///
+    /// Until 6.17 a circular list with the oldest first, since then a plain one with the newest first.
+    #[inline(always)]
+    pub fn mounts(self) -> Mount {
+        self.listed(self.first_mount())
+    }
+
+    /// The one behind `mount` in that list.
+    #[inline(always)]
+    pub fn mount_after(self, mount: Mount) -> Mount {
+        self.listed(mount.for_sb())
+    }
+
+    /// The mount that a pointer of the list leads to.
+    #[inline(always)]
+    fn listed(self, at: Ptr) -> Mount {
+        if newest_first() {
+            return Mount(at.0);
+        }
+        if at.0.is_null() || at.0 == self.as_ptr().wrapping_byte_add(SB_MOUNTS.load() as usize) {
+            return Mount(core::ptr::null());
+        }
+        Mount(at.0.wrapping_byte_sub(MOUNT_FOR_SB.load() as usize))
+    }
+}
+
+/// Whether this kernel's list of a file system's mounts is the plain one.
+#[unsafe(no_mangle)]
+static MOUNTS_NEWEST_FIRST: Global<u32> = Global::new(0);
+
+/// Whether [`SuperBlock::mounts`] begins with the newest.
+#[inline(always)]
+pub fn newest_first() -> bool {
+    MOUNTS_NEWEST_FIRST.load() != 0
+}
 
 impl Mount {
     /// The address, to compare and to put into a walk's context.
@@ -54,6 +99,25 @@ impl Mount {
     pub fn root(self) -> Dentry {
         let offset = MOUNT_MNT.load() as usize;
         Dentry(probed::<Ptr>(self.0.wrapping_byte_add(offset), &super::VFSMOUNT_ROOT).0)
+    }
+
+    /// The file system that it shows.
+    #[inline(always)]
+    pub fn super_block(self) -> SuperBlock {
+        let offset = MOUNT_MNT.load() as usize;
+        SuperBlock(probed::<Ptr>(self.0.wrapping_byte_add(offset), &super::VFSMOUNT_SB).0)
+    }
+
+    /// The mount namespace that it is in, to compare.
+    #[inline(always)]
+    pub fn namespace_ptr(self) -> *const u8 {
+        self.namespace().0
+    }
+
+    /// Inode number of that namespace.
+    #[inline(always)]
+    pub fn namespace_inum(self) -> u32 {
+        probed(self.namespace().0, &super::MNT_NS_INUM)
     }
 
     /// Whether it belongs to no mount namespace.

@@ -37,3 +37,15 @@ namespaces! {
     /// `user_namespace`
     UserNs = USER_NS_INUM;
 }
+
+impl MntNs {
+    /// The address, to compare.
+    #[inline(always)]
+    pub fn as_ptr(self) -> *const u8 {
+        self.0
+    }
+}
+kfields!(guarded MntNs {
+    /// Changes whenever a mount comes or goes; 0 where the kernel does not say.
+    event: u64 = MNT_NS_EVENT;
+});

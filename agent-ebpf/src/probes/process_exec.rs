@@ -59,9 +59,7 @@ pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
         body.env_len = append_strings::<{ ENV_CAP as u64 - 1 }>(&mut record, start, end);
     }
     if filter::flag(filter_flags::STDIO) {
-        path::set_record_len(record.len());
         unsafe { bpf_loop(3, stdio as *mut c_void, core::ptr::null_mut(), 0) };
-        record.set_len(path::record_len());
     }
 
     let tgid = task.tgid();
@@ -92,7 +90,7 @@ fn append_strings<const CAP: u64>(record: &mut Record, start: u64, end: u64) -> 
 /// Describes a standard descriptor, and appends its path. Called for each of them; a function of its own, because the
 /// verifier would multiply the ways through three in a row.
 unsafe extern "C" fn stdio(number: u64, _context: *mut c_void) -> i64 {
-    let Some(mut record) = Record::resume(path::record_len()) else { return 1 };
+    let Some(mut record) = Record::resume() else { return 1 };
     let number = masked::<3>(number);
     let body = record.body::<ProcessExec>();
     let out = unsafe { &mut *(&raw mut body.stdio).cast::<StdFile>().add(number as usize) };
@@ -102,7 +100,7 @@ unsafe extern "C" fn stdio(number: u64, _context: *mut c_void) -> i64 {
     }
     let inode = file.inode();
     out.ino = inode.ino();
-    out.magic = inode.magic();
+    out.magic = inode.sb().magic();
     out.mode = u32::from(inode.mode());
     if inode.is_socket() {
         file.socket_facts(&mut out.socket);
@@ -113,6 +111,5 @@ unsafe extern "C" fn stdio(number: u64, _context: *mut c_void) -> i64 {
     let (len, flags) = path::append_short(&mut record, file.dentry(), file.mnt().mount());
     out.path_len = len;
     out.path_flags = flags | file.deleted_flag();
-    path::set_record_len(record.len());
     0
 }

@@ -1,6 +1,6 @@
 //! Loading the object: offsets first, then each program on its own, so that one refusal costs one capability.
 
-use std::{borrow::Cow, io::Read};
+use std::{borrow::Cow, io::Read, os::unix::fs::MetadataExt};
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader, VerifierLogLevel,
@@ -115,6 +115,11 @@ struct SpecPod(CallSpec);
 #[allow(unsafe_code, reason = "aya asks for this promise about plain bytes")]
 unsafe impl aya::Pod for SpecPod {}
 
+/// The mount namespace of the host's first process, by its inode number; 0 where it cannot be told.
+fn host_mount_namespace() -> u32 {
+    std::fs::metadata("/proc/1/ns/mnt").map_or(0, |meta| meta.ino() as u32)
+}
+
 impl Sensor {
     /// Loads the object and every program that the kernel takes. Nothing runs yet.
     ///
@@ -134,6 +139,7 @@ impl Sensor {
             .unwrap_or(vedette_abi::ABSENT);
         let targets: Vec<Result<&str, String>> = PROGRAMS.iter().map(|p| p.target(&btf)).collect();
         let skip_links = btf.enumerator("", "REQ_F_SKIP_LINK_CQES_BIT").filter(|bit| *bit < 32);
+        let newest_first = u32::from(btf.field("mount", "mnt_next_for_sb")?.is_some());
         drop(btf);
 
         let group_dead = u32::from(exit_args.is_some_and(|n| n > 1));
@@ -145,6 +151,8 @@ impl Sensor {
                 ("CGROUP_SUBSYS", subsystem),
                 ("SKIP_TGID", options.skip_tgid),
                 ("IO_URING_SKIP_LINKS", skip_links.map_or(0, |bit| 1 << bit)),
+                ("HOST_MNT_NS", host_mount_namespace()),
+                ("MOUNTS_NEWEST_FIRST", newest_first),
             ])
             .collect();
         debug_assert!(values.len() >= KERNEL_FIELDS.len());

@@ -54,29 +54,28 @@ fn opens_are_reported_with_the_file_that_was_opened() {
     if !may_run() {
         return;
     }
-    for mode in MODES {
-        let (_dir, root) = place();
-        let target = root.join("secret");
-        std::fs::write(&target, "x").unwrap();
-        let link = root.join("link");
-        std::os::unix::fs::symlink(&target, &link).unwrap();
-        let nothing = root.join("nothing");
-        let made = root.join("made");
-        let how = types::OpenHow::new().flags(0o2_000_101).mode(0o640).resolve(4);
-        let mut results = Vec::new();
-        let records = record(&["openat", "openat2"], || {
-            let mut ring = ring(mode, 8);
-            let (link, nothing, made) = (c(&link), c(&nothing), c(&made));
-            results = run(
-                &mut ring,
+    let how = types::OpenHow::new().flags(0o2_000_101).mode(0o640).resolve(4);
+    let mut done = Vec::new();
+    let records = record(&["openat", "openat2"], || {
+        for mode in MODES {
+            let (dir, root) = place();
+            let [target, link, nothing, made] = ["secret", "link", "nothing", "made"].map(|n| root.join(n));
+            std::fs::write(&target, "x").unwrap();
+            std::os::unix::fs::symlink(&target, &link).unwrap();
+            let [to_link, to_nothing, to_made] = [&link, &nothing, &made].map(|p| c(p));
+            let results = run(
+                &mut ring(mode, 8),
                 vec![
-                    opcode::OpenAt::new(CWD, link.as_ptr()).flags(0o2_000_000).build(),
-                    opcode::OpenAt::new(CWD, nothing.as_ptr()).build(),
-                    opcode::OpenAt2::new(CWD, made.as_ptr(), &how).build(),
+                    opcode::OpenAt::new(CWD, to_link.as_ptr()).flags(0o2_000_000).build(),
+                    opcode::OpenAt::new(CWD, to_nothing.as_ptr()).build(),
+                    opcode::OpenAt2::new(CWD, to_made.as_ptr(), &how).build(),
                 ],
             );
-        });
-        close(&results);
+            close(&results);
+            done.push((mode, dir, target, link, nothing, made, results));
+        }
+    });
+    for (mode, _dir, target, link, nothing, made, results) in done {
         let (record, facts, path) = open(&records, &link);
         assert_eq!(path, target.to_str().unwrap(), "{mode:?}");
         assert_eq!((facts.ret, facts.flags, facts.dirfd), (i64::from(results[0]), 0o2_000_000, -100));
@@ -104,34 +103,38 @@ fn names_are_changed_as_by_the_calls() {
     if !may_run() {
         return;
     }
-    for mode in MODES {
-        let (_dir, root) = place();
-        let path = |name: &str| root.join(name);
-        for name in ["old", "gone", "linked"] {
-            std::fs::write(path(name), "x").unwrap();
-        }
-        let types = ["unlinkat", "renameat2", "mkdirat", "symlinkat", "linkat"];
-        let mut results = Vec::new();
-        let records = record(&types, || {
-            let mut ring = ring(mode, 8);
-            let dir = std::fs::File::open(&root).unwrap();
-            let dirfd = types::Fd(std::os::fd::AsRawFd::as_raw_fd(&dir));
-            let [old, new, gone, linked, to] = ["old", "new", "gone", "linked", "to"].map(|n| c(&path(n)));
-            let (made, sym, relative) = (c(&path("made")), c(&path("sym")), c"target/of/it");
-            let rest = c"missing";
-            results = run(
-                &mut ring,
+    let types = ["unlinkat", "renameat2", "mkdirat", "symlinkat", "linkat"];
+    let target = |mode: Mode| PathBuf::from(format!("target/of/{mode:?}"));
+    let missing = |mode: Mode| PathBuf::from(format!("missing-{mode:?}"));
+    let mut done = Vec::new();
+    let records = record(&types, || {
+        for mode in MODES {
+            let (dir, root) = place();
+            for name in ["old", "gone", "linked"] {
+                std::fs::write(root.join(name), "x").unwrap();
+            }
+            let directory = std::fs::File::open(&root).unwrap();
+            let dirfd = types::Fd(std::os::fd::AsRawFd::as_raw_fd(&directory));
+            let [old, new, gone, linked, to, made, sym] =
+                ["old", "new", "gone", "linked", "to", "made", "sym"].map(|n| c(&root.join(n)));
+            let (target, missing) = (c(&target(mode)), c(&missing(mode)));
+            let results = run(
+                &mut ring(mode, 8),
                 vec![
                     opcode::UnlinkAt::new(CWD, gone.as_ptr()).build(),
                     opcode::RenameAt::new(CWD, old.as_ptr(), CWD, new.as_ptr()).flags(1).build(),
                     opcode::MkDirAt::new(CWD, made.as_ptr()).mode(0o750).build(),
-                    opcode::SymlinkAt::new(CWD, relative.as_ptr(), sym.as_ptr()).build(),
+                    opcode::SymlinkAt::new(CWD, target.as_ptr(), sym.as_ptr()).build(),
                     opcode::LinkAt::new(CWD, linked.as_ptr(), CWD, to.as_ptr()).build(),
-                    opcode::UnlinkAt::new(dirfd, rest.as_ptr()).flags(0x200).build(),
+                    opcode::UnlinkAt::new(dirfd, missing.as_ptr()).flags(0x200).build(),
                 ],
             );
-        });
-        assert_eq!(results, [0, 0, 0, 0, 0, -2], "{mode:?}");
+            assert_eq!(results, [0, 0, 0, 0, 0, -2], "{mode:?}");
+            done.push((mode, dir, root));
+        }
+    });
+    for (mode, _dir, root) in done {
+        let path = |name: &str| root.join(name);
         let (record, facts, _) = change(&records, Call::Unlinkat, &path("gone"));
         assert_eq!((facts.ret, facts.args[0] as i32, facts.args[2]), (0, -100, 0));
         assert_eq!(record.header.io_uring_op, u32::from(IORING_OP_UNLINKAT));
@@ -140,11 +143,11 @@ fn names_are_changed_as_by_the_calls() {
         assert_eq!((facts.args[2] as i32, facts.args[4]), (-100, 1));
         let (_, facts, _) = change(&records, Call::Mkdirat, &path("made"));
         assert_eq!(facts.args[2], 0o750);
-        let (_, _, strings) = change(&records, Call::Symlinkat, Path::new("target/of/it"));
+        let (_, _, strings) = change(&records, Call::Symlinkat, &target(mode));
         assert!(is(strings.raw2, &path("sym")));
         let (_, _, strings) = change(&records, Call::Linkat, &path("linked"));
         assert!(is(strings.raw2, &path("to")));
-        let (_, facts, strings) = change(&records, Call::Unlinkat, Path::new("missing"));
+        let (_, facts, strings) = change(&records, Call::Unlinkat, &missing(mode));
         assert_eq!((facts.ret, facts.args[2]), (-2, 0x200));
         assert!(is(strings.base, &root), "{:?}", String::from_utf8_lossy(strings.base));
     }

@@ -107,6 +107,9 @@ macro_rules! kernel_fields {
             MOUNT_PARENT: "mount", ["mnt_parent"], 8, required;
             MOUNT_MOUNTPOINT: "mount", ["mnt_mountpoint"], 8, required;
             MOUNT_NS: "mount", ["mnt_ns"], 8, required;
+            VFSMOUNT_SB: "vfsmount", ["mnt_sb"], 8, required;
+            MOUNT_FOR_SB: "mount", ["mnt_next_for_sb", "mnt_instance"], 0, required;
+            MNT_NS_EVENT: "mnt_namespace", ["event"], 8, optional;
             INODE_INO: "inode", ["i_ino"], 8, required;
             INODE_MODE: "inode", ["i_mode"], 2, required;
             INODE_UID: "inode", ["i_uid.val"], 4, required;
@@ -123,6 +126,8 @@ macro_rules! kernel_fields {
             OVL_INODE_UPPER: "ovl_inode", ["__upperdentry"], 8, optional;
             SB_DEV: "super_block", ["s_dev"], 4, required;
             SB_FLAGS: "super_block", ["s_flags"], 8, required;
+            SB_ROOT: "super_block", ["s_root"], 8, required;
+            SB_MOUNTS: "super_block", ["s_mounts"], 0, required;
             SB_MAGIC: "super_block", ["s_magic"], 8, required;
             MM_ARG_START: "mm_struct", ["arg_start"], 8, required;
             MM_ARG_END: "mm_struct", ["arg_end"], 8, required;

@@ -243,7 +243,7 @@ record_struct! {
         pub pad: u16,
     }
 
-    /// Body of [`crate::Kind::FileOpen`]. Strings: path, path as passed, working directory, alias.
+    /// Body of [`crate::Kind::FileOpen`]. Strings: path, path as passed, directory that it begins in, alias.
     pub struct FileOpen: 112 {
         /// The descriptor, or a negative error number.
         pub ret: i64,
@@ -263,12 +263,16 @@ record_struct! {
         pub raw_len: u16,
         /// `RESOLVE_*` of `openat2`, low half.
         pub resolve: u32,
-        /// Bytes of the working directory, carried only when the open failed, so that its path can be made absolute.
+        /// Bytes of the directory that the path as passed begins in (the root directory of a process that has one of its
+        /// own, where it is absolute). Carried only where `base_end` does not tell it.
         pub cwd_len: u16,
         /// Bytes of the name that the file has without the bind mount it was opened through.
         pub alias_len: u16,
+        /// One more than the bytes of the resolved path that are the directory which the path as passed begins in; 0
+        /// where the resolved path does not lie in that directory.
+        pub base_end: u16,
         /// Zero.
-        pub pad: [u16; 2],
+        pub pad: u16,
     }
 
     /// What the kernel holds about a socket; all zero where there is none.

@@ -13,6 +13,7 @@ pub mod process;
 #[cfg(feature = "recording")]
 pub mod recording;
 mod state;
+mod targets;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 mod view;
@@ -26,5 +27,6 @@ pub use decode::{Body, DecodeError, Record, Strings, decode};
 pub use errno::errno_name;
 pub use process::{Exec, Origin, Process, ProcessId, ProcessKey, ProcessTable};
 pub use state::{Applied, Excerpt, State, StateLimits, StateStats};
+pub use targets::put_targets;
 pub use vedette_abi as abi;
 pub use view::{NoNames, UserNames, View};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::Value as Json;
 
-use crate::compile::Root;
+use crate::compile::{NodeId, Program, Root};
 use crate::correlate::{Admission, Correlation, CorrelationStats, Key, Limits, RuleState, Suppressed};
 use crate::eval::{CacheState, Memo, Run};
 use crate::facts::Facts;
@@ -46,14 +46,38 @@ pub struct Match<'s> {
     pub correlation: Option<Correlation>,
 }
 
+/// What is kept between events for its memory only.
+#[derive(Debug)]
+struct Memory {
+    memo: Memo,
+    cache: CacheState,
+}
+
+impl Memory {
+    fn for_program(program: &Program) -> Self {
+        Self { memo: Memo::for_program(program), cache: CacheState::for_program(program) }
+    }
+
+    fn run<'p, 'a, 'm, F: Facts>(
+        &'m mut self,
+        program: &'p Program,
+        facts: &'a F,
+        event: u64,
+        resolver: &'p dyn Resolver,
+    ) -> Run<'p, 'a, 'm, F> {
+        Run { program, facts, cache: self.cache.begin(event), memo: &mut self.memo, event, resolver }
+    }
+}
+
 /// Evaluates events against a set of policies.
 #[derive(Debug)]
 pub struct Evaluator {
     set: Arc<PolicySet>,
     matching: RuleMatching,
     resolver: Arc<dyn Resolver>,
-    memo: Memo,
-    cache: CacheState,
+    memory: Memory,
+    /// The same for the further names of an event's file, as many as there ever were.
+    others: Vec<Memory>,
     events: u64,
     states: Vec<RuleState>,
     /// The rules that have a throttle.
@@ -72,8 +96,8 @@ impl Evaluator {
     pub fn with_limits(set: Arc<PolicySet>, limits: Limits) -> Self {
         let throttled = (0..).zip(set.rules()).filter(|(_, r)| r.throttle.is_some()).map(|(i, _)| i);
         Self {
-            memo: Memo::for_program(&set.program),
-            cache: CacheState::for_program(&set.program),
+            memory: Memory::for_program(&set.program),
+            others: Vec::new(),
             states: set.rules().iter().map(|rule| RuleState::for_rule(rule, limits)).collect(),
             throttled: throttled.collect(),
             set,
@@ -107,7 +131,13 @@ impl Evaluator {
     }
 
     /// Evaluates an event and hands over each match; before it, the summaries that are due by then.
-    pub fn evaluate<F: Facts>(&mut self, facts: &F, mut on_match: impl FnMut(Match<'_>)) {
+    pub fn evaluate<F: Facts>(&mut self, facts: &F, on_match: impl FnMut(Match<'_>)) {
+        self.evaluate_names(facts, &[], on_match);
+    }
+
+    /// The same for an event whose file has several names: `others` is the event under the further ones. A rule matches
+    /// the event, once, if it matches it under any name; its text is that of the first that it matches under.
+    pub fn evaluate_names<F: Facts>(&mut self, facts: &F, others: &[F], mut on_match: impl FnMut(Match<'_>)) {
         if self.deadline <= facts.time() {
             self.advance(facts.time(), &mut on_match);
         }
@@ -116,30 +146,38 @@ impl Evaluator {
             return;
         }
         self.events += 1;
-        let mut run = Run {
-            program: &self.set.program,
-            facts,
-            cache: self.cache.begin(self.events),
-            memo: &mut self.memo,
-            event: self.events,
-            resolver: &*self.resolver,
+        let program = &self.set.program;
+        while self.others.len() < others.len() {
+            self.others.push(Memory::for_program(program));
+        }
+        let mut names = Names {
+            first: self.memory.run(program, facts, self.events, &*self.resolver),
+            others: self
+                .others
+                .iter_mut()
+                .zip(others)
+                .map(|(memory, facts)| memory.run(program, facts, self.events, &*self.resolver))
+                .collect(),
         };
         // A condition that does not say so is not about programs that could not be started.
         let failed_exec = facts.is_failed_exec();
         let mut roots = roots.iter();
         while let Some(root) = roots.next() {
-            if failed_exec && !root.asks_for_result || !run.holds(root.node) {
+            if failed_exec && !root.asks_for_result {
                 continue;
             }
+            let Some(name) = names.holds(root.node) else { continue };
             let rule = &self.set.rules()[root.rule as usize];
             let state = &mut self.states[root.rule as usize];
             let fires = match &rule.detection {
                 Detection::Single(_) => Some(None),
-                Detection::Threshold(_) => threshold(&mut run, state, root.rule).map(Some),
-                Detection::Sequence(_) => sequence(&mut run, state, rule, *root, &mut roots).map(Some),
+                Detection::Threshold(_) => threshold(names.run(name), state, root.rule).map(Some),
+                Detection::Sequence(_) => {
+                    sequence(&mut names, name, state, rule, *root, &mut roots).map(Some)
+                }
             };
             let Some(correlation) = fires else { continue };
-            raise(&mut run, rule, root.rule, state, correlation, &mut on_match);
+            raise(names.run(name), rule, root.rule, state, correlation, &mut on_match);
             if let Some(deadline) = state.throttle.as_ref().and_then(|t| t.next_deadline()) {
                 self.deadline = self.deadline.min(deadline);
             }
@@ -147,7 +185,12 @@ impl Evaluator {
                 break;
             }
         }
-        self.cache = run.cache.into_state();
+        let Names { first, others } = names;
+        let others: Vec<CacheState> = others.into_iter().map(|run| run.cache.into_state()).collect();
+        self.memory.cache = first.cache.into_state();
+        for (memory, cache) in self.others.iter_mut().zip(others) {
+            memory.cache = cache;
+        }
     }
 
     /// Whether anything depends on this event and on facts that are awaited ([`Facts::is_awaited`]): some condition
@@ -158,16 +201,9 @@ impl Evaluator {
             return false;
         }
         self.events += 1;
-        let mut run = Run {
-            program: &self.set.program,
-            facts,
-            cache: self.cache.begin(self.events),
-            memo: &mut self.memo,
-            event: self.events,
-            resolver: &*self.resolver,
-        };
+        let mut run = self.memory.run(&self.set.program, facts, self.events, &*self.resolver);
         let concerned = roots.iter().any(|root| run.holds_regardless(root.node) != Some(false));
-        self.cache = run.cache.into_state();
+        self.memory.cache = run.cache.into_state();
         concerned
     }
 
@@ -228,28 +264,61 @@ fn hash(values: &[Value<'_>]) -> Option<u64> {
     Some(hasher.finish())
 }
 
-/// An event is one or more steps of a sequence: `first`, and others among the roots that follow.
+/// An event is one or more steps of a sequence: `first`, which holds under `name`, and others among the roots that
+/// follow.
 fn sequence<F: Facts>(
-    run: &mut Run<'_, '_, '_, F>,
+    names: &mut Names<'_, '_, '_, F>,
+    name: usize,
     state: &mut RuleState,
     rule: &Rule,
     first: Root,
     roots: &mut std::slice::Iter<'_, Root>,
 ) -> Option<Correlation> {
     let mut steps = vec![first.step as usize];
+    let mut under = vec![names.run(name).facts];
     while let Some(next) = roots.as_slice().first().filter(|next| next.rule == first.rule) {
         roots.next();
-        if (next.asks_for_result || !run.facts.is_failed_exec()) && run.holds(next.node) {
+        if !next.asks_for_result && names.first.facts.is_failed_exec() {
+            continue;
+        }
+        if let Some(name) = names.holds(next.node) {
             steps.push(next.step as usize);
+            under.push(names.run(name).facts);
         }
     }
+    let run = names.run(name);
     let key = key(run, &run.program.rules[first.rule as usize].by);
     let Detection::Sequence(sequence) = &rule.detection else { return None };
-    let facts = run.facts;
-    state
-        .sequence
-        .as_mut()?
-        .advance(key, facts.time(), &steps, |step| render::step(facts, &sequence.steps[step].name))
+    let time = run.facts.time();
+    state.sequence.as_mut()?.advance(key, time, &steps, |step| {
+        let facts =
+            steps.iter().zip(&under).find(|(s, _)| **s == step).map_or(run.facts, |(_, facts)| *facts);
+        render::step(facts, &sequence.steps[step].name)
+    })
+}
+
+/// An event under each name of its file.
+struct Names<'p, 'a, 'm, F: Facts> {
+    first: Run<'p, 'a, 'm, F>,
+    others: Vec<Run<'p, 'a, 'm, F>>,
+}
+
+impl<'p, 'a, 'm, F: Facts> Names<'p, 'a, 'm, F> {
+    /// The first name under which a condition holds.
+    #[inline]
+    fn holds(&mut self, node: NodeId) -> Option<usize> {
+        if self.first.holds(node) {
+            return Some(0);
+        }
+        self.others.iter_mut().position(|run| run.holds(node)).map(|at| at + 1)
+    }
+
+    fn run(&mut self, name: usize) -> &mut Run<'p, 'a, 'm, F> {
+        match name.checked_sub(1).and_then(|at| self.others.get_mut(at)) {
+            Some(run) => run,
+            None => &mut self.first,
+        }
+    }
 }
 
 /// Raises an alert, unless the rule's throttle holds it back.

@@ -288,7 +288,7 @@ impl Pipeline {
         let pending = view.container().filter(|c| c.knowledge == Knowledge::Pending);
         let Some(container) = pending.filter(|_| !record.bytes.is_empty()) else { return false };
         let Some(facts) = LiveFacts::new(view) else { return false };
-        if !evaluator.concerns(&facts) {
+        if !evaluator.concerns(&facts) && !facts.further_names().any(|facts| evaluator.concerns(&facts)) {
             return true;
         }
         let excerpt = state.excerpt(id, view.cgroup());
@@ -393,6 +393,9 @@ fn evaluate(
     on_alert: &mut impl FnMut(Raised<'_>),
 ) {
     if let (Some(facts), Some(evaluator)) = (LiveFacts::new(*view), evaluator) {
-        evaluator.evaluate(&facts, |matched| output.matched(matched, Some((view, node)), on_alert));
+        // Most files have one name, and then this is no memory.
+        let others: Vec<LiveFacts<'_>> = facts.further_names().collect();
+        evaluator
+            .evaluate_names(&facts, &others, |matched| output.matched(matched, Some((view, node)), on_alert));
     }
 }

@@ -8,6 +8,7 @@ mod container;
 mod descriptor;
 mod event;
 mod io_uring;
+mod path;
 mod process;
 mod stdio;
 mod text;
@@ -33,8 +34,12 @@ pub struct LiveFacts<'v> {
     event_type: EventType,
     /// `fd.name` of a connection, once it was asked for.
     name: OnceCell<Assembled<112>>,
-    /// The path of a failed open, likewise.
-    path: OnceCell<Assembled<192>>,
+    /// Which of a file's names is told.
+    naming: path::Naming,
+    /// The first path of a call, made absolute, likewise.
+    first: OnceCell<path::Text>,
+    /// The second.
+    second: OnceCell<path::Text>,
     /// The flags of an open, likewise.
     flags: OnceCell<Assembled<160>>,
     names: Names,
@@ -67,14 +72,26 @@ pub fn live_event_type(record: &Record<'_>) -> Option<EventType> {
 impl<'v> LiveFacts<'v> {
     /// The facts of an event, or `None` for a record that is none (a gap, a control group).
     pub fn new(view: View<'v>) -> Option<Self> {
+        Self::named(view, path::Naming::Resolved)
+    }
+
+    fn named(view: View<'v>, naming: path::Naming) -> Option<Self> {
         Some(Self {
             view,
             event_type: live_event_type(view.record)?,
             name: OnceCell::new(),
-            path: OnceCell::new(),
+            naming,
+            first: OnceCell::new(),
+            second: OnceCell::new(),
             flags: OnceCell::new(),
             names: Names::default(),
         })
+    }
+
+    /// The same event under the other names of its file: without the bind mount that it was reached through, and as
+    /// it was asked for. Most have none.
+    pub fn further_names(&self) -> impl Iterator<Item = Self> + use<'v> {
+        path::further(self)
     }
 
     /// The event.

@@ -2,16 +2,38 @@
 
 mod table;
 
-use vedette_event::{Body, abi::FileOpen};
+use vedette_event::{
+    Body,
+    abi::{Call, FileOpen},
+};
 
-use super::{LiveFacts, descriptor, event, process, text};
+use super::{LiveFacts, descriptor, event, path, process, text};
 use crate::field::FieldArg;
 use crate::value::Value;
+
+/// The working directory in place of a descriptor (`include/uapi/linux/fcntl.h`).
+const AT_FDCWD: i32 = -100;
+
+/// How `openat2` resolves (`include/uapi/linux/openat2.h`).
+const RESOLVE: &[(u64, &str)] = &[
+    (0x08, "RESOLVE_BENEATH"),
+    (0x10, "RESOLVE_IN_ROOT"),
+    (0x02, "RESOLVE_NO_MAGICLINKS"),
+    (0x04, "RESOLVE_NO_SYMLINKS"),
+    (0x01, "RESOLVE_NO_XDEV"),
+    (0x20, "RESOLVE_CACHED"),
+];
 
 /// Names of the arguments in order, by event.
 fn names(facts: &LiveFacts<'_>) -> &'static [&'static str] {
     match &facts.view.record.body {
-        Body::FileOpen { .. } => &["fd", "name", "flags", "mode", "dev", "ino"],
+        Body::FileOpen { .. } => match facts.view.record.call {
+            Some(Call::Creat) => &["fd", "name", "mode", "dev", "ino"],
+            Some(Call::Openat) => &["fd", "dirfd", "name", "flags", "mode", "dev", "ino"],
+            Some(Call::Openat2) => &["fd", "dirfd", "name", "flags", "mode", "resolve", "dev", "ino"],
+            Some(Call::OpenByHandleAt) => &["fd", "mountfd", "flags", "path", "dev", "ino"],
+            _ => &["fd", "name", "flags", "mode", "dev", "ino"],
+        },
         Body::NetCall { .. } => &["res", "tuple", "fd", "addr"],
         Body::ProcessExec { .. } => &[
             "res",
@@ -76,9 +98,10 @@ pub fn text<'a>(facts: &'a LiveFacts<'_>, arg: &FieldArg) -> Value<'a> {
     }
     let Some(name) = name(facts, arg) else { return Value::Absent };
     match &facts.view.record.body {
-        Body::FileOpen { facts: open, raw, path, .. } => match name {
-            "name" | "filename" | "path" if !raw.is_empty() => Value::bytes(raw),
-            "name" | "filename" | "path" => Value::bytes(path),
+        Body::FileOpen { facts: open, .. } => match name {
+            "name" | "filename" | "path" => path::name(facts),
+            "resolve" => Value::owned(text::flags(open.resolve.into(), RESOLVE)),
+            "dirfd" | "mountfd" if open.dirfd == AT_FDCWD => "AT_FDCWD".into(),
             "flags" => {
                 let flags = facts.flags.get_or_init(|| text::open_flags(open.flags, event::created(open)));
                 Value::bytes(flags.as_bytes())
@@ -176,7 +199,7 @@ fn open_number<'a>(open: &FileOpen, name: &str) -> Value<'a> {
         "fd" | "res" => open.ret.into(),
         "flags" => open.flags.into(),
         "mode" => open.mode.into(),
-        "dirfd" => open.dirfd.into(),
+        "dirfd" | "mountfd" => open.dirfd.into(),
         "dev" => open.inode.dev.into(),
         "ino" => open.inode.ino.into(),
         "resolve" => open.resolve.into(),

@@ -5,10 +5,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use vedette_event::{
     Body,
-    abi::{FileOpen, SocketFacts, path_flags},
+    abi::{InodeFacts, RET, SocketFacts, path_flags},
 };
 
-use super::{LiveFacts, text::Assembled};
+use super::{
+    LiveFacts, event,
+    path::{self, Which},
+    text::Assembled,
+};
 use crate::field::FieldId;
 use crate::value::Value;
 
@@ -20,53 +24,8 @@ const SOCK_DGRAM: u16 = 2;
 const SOCK_RAW: u16 = 3;
 const EINPROGRESS: i64 = -115;
 
-/// The path that an open is about: as the kernel resolved it, or where it failed, as passed, made absolute.
-fn path<'a>(facts: &'a LiveFacts<'_>) -> Value<'a> {
-    let Body::FileOpen { facts: open, path, raw, cwd, .. } = &facts.view.record.body else {
-        return Value::Absent;
-    };
-    if !path.is_empty() {
-        return Value::bytes(path);
-    }
-    match raw.first() {
-        None => Value::Absent,
-        Some(b'/') if is_normal(raw) => Value::bytes(raw),
-        Some(b'/') => Value::bytes(facts.path.get_or_init(|| normalise(&[raw])).as_bytes()),
-        // Relative to a directory descriptor that is not told: as it is.
-        Some(_) if open.dirfd != -100 || cwd.is_empty() => Value::bytes(raw),
-        Some(_) => Value::bytes(facts.path.get_or_init(|| normalise(&[cwd, raw])).as_bytes()),
-    }
-}
-
-/// Whether [`normalise`] would change nothing.
-fn is_normal(path: &[u8]) -> bool {
-    path == b"/" || path.split(|b| *b == b'/').skip(1).all(|part| !matches!(part, b"" | b"." | b".."))
-}
-
-/// Takes `.`, `..` and doubled slashes out of an absolute path, as text. The path may come in pieces.
-fn normalise(pieces: &[&[u8]]) -> Assembled<192> {
-    let mut out = Assembled::new();
-    for part in pieces.iter().flat_map(|piece| piece.split(|b| *b == b'/')) {
-        match part {
-            b"" | b"." => {}
-            b".." => {
-                let parent = out.as_bytes().iter().rposition(|b| *b == b'/').unwrap_or(0);
-                out.truncate(parent);
-            }
-            part => {
-                out.push(b"/");
-                out.push(part);
-            }
-        }
-    }
-    if out.as_bytes().is_empty() {
-        out.push(b"/");
-    }
-    out
-}
-
 fn map_path<'a>(facts: &'a LiveFacts<'_>, part: impl Fn(&[u8]) -> &[u8]) -> Value<'a> {
-    match path(facts) {
+    match path::name(facts) {
         Value::Bytes(std::borrow::Cow::Borrowed(path)) => Value::bytes(slice_of(path, part(path))),
         Value::Bytes(std::borrow::Cow::Owned(path)) => Value::Bytes(part(&path).to_vec().into()),
         other => other,
@@ -79,27 +38,32 @@ fn slice_of<'a>(whole: &'a [u8], part: &[u8]) -> &'a [u8] {
     whole.get(start..start + part.len()).unwrap_or_default()
 }
 
-/// The directory of a path.
-fn directory(path: &[u8]) -> &[u8] {
-    match path.iter().rposition(|b| *b == b'/') {
-        Some(0) => &path[..1],
-        Some(at) => &path[..at],
-        // Not `&[]`: that would be no part of the path.
-        None => &path[..0],
+/// A file that an event is about, and its descriptor.
+struct Opened<'a> {
+    inode: &'a InodeFacts,
+    fd: i64,
+}
+
+fn opened<'a>(facts: &'a LiveFacts<'_>) -> Option<Opened<'a>> {
+    match &facts.view.record.body {
+        Body::FileOpen { facts: open, .. } => Some(Opened { inode: &open.inode, fd: open.ret }),
+        Body::Syscall { facts: call, .. } if call.inode.ino != 0 && call.socket.sock_family == 0 => {
+            let fd = match facts.view.record.call?.spec().file {
+                RET => call.ret,
+                number => i64::from(*call.args.get(usize::from(number).checked_sub(1)?)? as i32),
+            };
+            Some(Opened { inode: &call.inode, fd })
+        }
+        _ => None,
     }
 }
 
-/// The last component of a path.
-fn filename(path: &[u8]) -> &[u8] {
-    path.rsplit(|b| *b == b'/').next().unwrap_or_default()
-}
-
-/// Type of an opened file, and its letter.
-fn file_type(open: &FileOpen) -> (&'static str, &'static str) {
-    if open.inode.path_flags & path_flags::PSEUDO != 0 && open.inode.magic == TMPFS_MAGIC {
+/// Type of a file, and its letter.
+fn file_type(inode: &InodeFacts) -> (&'static str, &'static str) {
+    if path::is_pseudo(inode.path_flags) && inode.magic == TMPFS_MAGIC {
         return ("memfd", "m");
     }
-    match open.inode.mode & 0o170_000 {
+    match inode.mode & 0o170_000 {
         0o040_000 => ("directory", "d"),
         0o010_000 => ("pipe", "p"),
         _ => ("file", "f"),
@@ -192,7 +156,7 @@ fn write_end(end: End) -> String {
 
 /// Both ends as `client:port->server:port`, or the path of a Unix socket.
 pub fn name<'a>(facts: &'a LiveFacts<'_>) -> Value<'a> {
-    let Some(connection) = connection(facts) else { return path(facts) };
+    let Some(connection) = connection(facts) else { return path::name(facts) };
     let ends = connection.local().zip(connection.remote());
     if ends.is_none() {
         if connection.socket.family != AF_UNIX {
@@ -241,41 +205,79 @@ pub fn each<'a>(facts: &'a LiveFacts<'_>, field: FieldId, push: &mut dyn FnMut(V
     true
 }
 
+/// `fs.path.*`: what a call that succeeded did something to.
+fn fs_path<'a>(facts: &'a LiveFacts<'_>, field: FieldId) -> Value<'a> {
+    use FieldId as F;
+    let Some(call) = facts.view.record.call else { return Value::Absent };
+    if let Body::FileOpen { .. } = facts.view.record.body {
+        return match field {
+            F::FsPathName => path::name(facts),
+            F::FsPathNameraw => path::raw(facts, Which::First),
+            _ => Value::Absent,
+        };
+    }
+    if event::result(facts).is_none_or(|result| result < 0) {
+        return Value::Absent;
+    }
+    let roles = path::roles(call);
+    let (which, is_raw) = match field {
+        F::FsPathName => (roles.name, false),
+        F::FsPathNameraw => (roles.name, true),
+        F::FsPathSource => (roles.source, false),
+        F::FsPathSourceraw => (roles.source, true),
+        F::FsPathTarget => (roles.target, false),
+        _ => (roles.target, true),
+    };
+    match which {
+        Some(which) if is_raw => path::raw(facts, which),
+        Some(which) => path::of_call(facts, which),
+        // Of a call on a descriptor.
+        None if field == F::FsPathName => path::name(facts),
+        None => Value::Absent,
+    }
+}
+
 /// The value of a field of this family, or `None` where it belongs to another.
 pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId) -> Option<Value<'a>> {
     use FieldId as F;
-    let open = super::event::open(facts);
+    let open = opened(facts);
     let connection = connection(facts);
     let end = |server: bool| {
         let c = connection.as_ref()?;
         if server { c.remote() } else { c.local() }
     };
-    let fd_type = || match (open, &connection) {
-        (Some(open), _) => Some(file_type(open)),
+    let fd_type = || match (&open, &connection) {
+        (Some(open), _) => Some(file_type(open.inode)),
         (_, Some(connection)) => connection.fd_type(),
         _ => None,
     };
     Some(match field {
-        F::FdNum => match (open, &connection) {
+        F::FdNum => match (&open, &connection) {
             // A failed open has no descriptor; rules ask for -1.
-            (Some(open), _) => open.ret.max(-1).into(),
+            (Some(open), _) => open.fd.max(-1).into(),
             (_, Some(connection)) => connection.fd.into(),
             _ => Value::Absent,
         },
         F::FdType => fd_type().map(|t| t.0).into(),
         F::FdTypechar => fd_type().map(|t| t.1).into(),
         F::FdName => name(facts),
-        F::FdNameraw | F::FsPathNameraw => match &facts.view.record.body {
-            Body::FileOpen { raw, .. } if !raw.is_empty() => Value::bytes(raw),
+        F::FdNameraw => match &facts.view.record.body {
+            Body::FileOpen { .. } => path::raw(facts, Which::First),
             _ => Value::Absent,
         },
         F::FdRealpath => match &facts.view.record.body {
             Body::FileOpen { path, .. } if !path.is_empty() => Value::bytes(path),
+            Body::Syscall { strings, .. } if !strings.path.is_empty() => Value::bytes(strings.path),
             _ => Value::Absent,
         },
-        F::FsPathName => path(facts),
-        F::FdDirectory => map_path(facts, directory),
-        F::FdFilename => map_path(facts, filename),
+        F::FsPathName
+        | F::FsPathNameraw
+        | F::FsPathSource
+        | F::FsPathSourceraw
+        | F::FsPathTarget
+        | F::FsPathTargetraw => fs_path(facts, field),
+        F::FdDirectory => map_path(facts, path::directory),
+        F::FdFilename => map_path(facts, path::filename),
         F::FdIp | F::FdSip | F::FdRip | F::FdNet | F::FdSnet | F::FdRnet => end(true).map(|e| e.ip).into(),
         F::FdCip | F::FdLip | F::FdCnet | F::FdLnet => end(false).map(|e| e.ip).into(),
         F::FdPort | F::FdSport | F::FdRport => end(true).map(|e| e.port).into(),
@@ -283,60 +285,18 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId) -> Option<Value<'a>> {
         F::FdL4proto => connection.and_then(|c| c.l4proto()).into(),
         F::FdSockfamily => connection.map(|c| if c.socket.family == AF_UNIX { "unix" } else { "ip" }).into(),
         F::FdIsServer => connection.map(|_| false).into(),
-        F::FdConnected => {
-            connection.map(|_| matches!(super::event::result(facts), Some(0 | EINPROGRESS))).into()
-        }
+        F::FdConnected => connection.map(|_| matches!(event::result(facts), Some(0 | EINPROGRESS))).into(),
         F::FdNameChanged => connection.map(|_| true).into(),
         F::FdDev => open.map(|o| o.inode.dev).into(),
         F::FdDevMajor => open.map(|o| o.inode.dev >> 20).into(),
         F::FdDevMinor => open.map(|o| o.inode.dev & 0xf_ffff).into(),
+        F::FdIsUpperLayer => open.map(|o| o.inode.path_flags & path_flags::UPPER_LAYER != 0).into(),
+        F::FdIsLowerLayer => open.map(|o| o.inode.path_flags & path_flags::LOWER_LAYER != 0).into(),
         F::FdIno => match (open, &connection) {
-            (Some(open), _) if open.ret >= 0 => open.inode.ino.into(),
+            (Some(open), _) if open.inode.ino != 0 => open.inode.ino.into(),
             (_, Some(connection)) => connection.socket.ino.into(),
             _ => Value::Absent,
         },
         _ => return None,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_are_made_canonical_as_text() {
-        for (from, to) in [
-            ("/etc//passwd", "/etc/passwd"),
-            ("/a/./b/../c", "/a/c"),
-            ("/../..", "/"),
-            ("/a/..", "/"),
-            ("/", "/"),
-        ] {
-            assert_eq!(normalise(&[from.as_bytes()]).as_bytes(), to.as_bytes(), "{from}");
-            assert_eq!(is_normal(from.as_bytes()), from == to, "{from}");
-        }
-    }
-
-    #[test]
-    fn long_paths_and_pieces() {
-        let long = "/x".repeat(2000);
-        let whole = format!("{long}/./../y");
-        let out = normalise(&[whole.as_bytes(), b"../z"]);
-        assert_eq!(out.as_bytes(), format!("{}/z", "/x".repeat(1999)).as_bytes());
-        let up = "../".repeat(3000);
-        assert_eq!(normalise(&[long.as_bytes(), up.as_bytes(), b"etc"]).as_bytes(), b"/etc");
-    }
-
-    #[test]
-    fn a_path_in_its_parts() {
-        for (path, dir, file) in
-            [("/etc/shadow", "/etc", "shadow"), ("/x", "/", "x"), ("x", "", "x"), ("/a/", "/a", "")]
-        {
-            assert_eq!(directory(path.as_bytes()), dir.as_bytes(), "{path}");
-            assert_eq!(filename(path.as_bytes()), file.as_bytes(), "{path}");
-            for part in [directory(path.as_bytes()), filename(path.as_bytes())] {
-                assert_eq!(slice_of(path.as_bytes(), part), part, "{path}");
-            }
-        }
-    }
 }

@@ -1,8 +1,15 @@
 //! `evt.*` and `syscall.*`.
 
-use vedette_event::{Body, abi::FileOpen};
+use vedette_event::{
+    Body,
+    abi::{Call, FileOpen},
+};
 
-use super::{LiveFacts, argument, text};
+use super::{
+    LiveFacts, argument,
+    path::{self, Which},
+    text,
+};
 use crate::event_type::{EventCategory, EventType};
 use crate::field::{FieldArg, FieldId};
 use crate::value::Value;
@@ -52,6 +59,23 @@ fn opened_for(facts: &LiveFacts<'_>, accept: impl Fn(u32) -> bool) -> bool {
     open(facts).is_some_and(|o| o.flags & O_PATH == 0 && accept(o.flags & 0o3))
 }
 
+/// The path that a call's directory and name arguments make.
+fn abspath<'a>(facts: &'a LiveFacts<'_>, arg: &FieldArg) -> Value<'a> {
+    if let Body::FileOpen { .. } = facts.view.record.body {
+        return if arg.key().is_none() { path::name(facts) } else { Value::Absent };
+    }
+    let Some(call) = facts.view.record.call else { return Value::Absent };
+    let which = match (call, arg.key()) {
+        // What a symbolic link holds is no path of the call's.
+        (Call::Symlink | Call::Symlinkat, None) => Which::Second,
+        (Call::Symlink | Call::Symlinkat, Some(_)) => return Value::Absent,
+        (_, None | Some("src")) => Which::First,
+        (_, Some("dst")) if call.spec().base2 != 0 => Which::Second,
+        _ => return Value::Absent,
+    };
+    path::of_call(facts, which)
+}
+
 /// The value of a field of this family, or `None` where it belongs to another.
 pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId, arg: &FieldArg) -> Option<Value<'a>> {
     use FieldId as F;
@@ -88,6 +112,7 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId, arg: &FieldArg) -> Opti
         F::EvtHostname => view.hostname.into(),
         F::EvtCpu => view.record.header.cpu.into(),
         F::EvtArgs | F::EvtInfo => Value::owned(argument::all(facts)),
+        F::EvtAbspath => abspath(facts, arg),
         F::EvtArg => argument::text(facts, arg),
         F::EvtRawarg => argument::number(facts, arg),
         F::EvtRes => match result(facts) {

@@ -136,6 +136,15 @@ fn known(bytes: &[u8]) -> Value<'_> {
     if bytes.is_empty() { Value::Absent } else { Value::bytes(bytes) }
 }
 
+/// A directory with a slash at its end, so that what is below it can be told by `startswith`.
+fn directory(path: &[u8]) -> Value<'_> {
+    match path {
+        [] => Value::Absent,
+        [.., b'/'] => Value::bytes(path),
+        _ => Value::Bytes([path, b"/"].concat().into()),
+    }
+}
+
 fn of_process<'a>(field: FieldId, process: &'a Process) -> Value<'a> {
     use FieldId as F;
     match field {
@@ -156,7 +165,7 @@ fn of_process<'a>(field: FieldId, process: &'a Process) -> Value<'a> {
             }
         }
         F::ProcApid | F::ProcPpid | F::ProcPid => i64::from(process.key.tgid).into(),
-        F::ProcPcwd | F::ProcCwd => known(&process.cwd),
+        F::ProcPcwd | F::ProcCwd => directory(&process.cwd),
         F::ProcPvpid | F::ProcVpid => i64::from(process.task.vpid).into(),
         F::ProcEnv | F::ProcAenv => {
             if process.exec.env.is_empty() {

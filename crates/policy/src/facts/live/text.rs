@@ -123,26 +123,6 @@ pub fn flags(bits: u64, names: &[(u64, &str)]) -> String {
     if set.is_empty() { "0".to_owned() } else { set.join("|") }
 }
 
-/// A path made absolute: `.`, `..` and doubled slashes are taken out, as text.
-pub fn absolute(base: &[u8], path: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(base.len() + 1 + path.len());
-    let base = if path.starts_with(b"/") { &[][..] } else { base };
-    for part in base.split(|b| *b == b'/').chain(path.split(|b| *b == b'/')) {
-        match part {
-            b"" | b"." => {}
-            b".." => out.truncate(out.iter().rposition(|b| *b == b'/').unwrap_or(0)),
-            part => {
-                out.push(b'/');
-                out.extend_from_slice(part);
-            }
-        }
-    }
-    if out.is_empty() {
-        out.push(b'/');
-    }
-    out
-}
-
 /// Names of capabilities by number (`include/uapi/linux/capability.h`).
 const CAPABILITIES: &[&str] = &[
     "CAP_CHOWN",

@@ -1,6 +1,8 @@
 //! Arguments by table: their names, where each is in the record, and how it is written.
 
 mod exec_failed;
+mod file_change;
+mod file_mount;
 mod io_uring;
 mod kernel_control;
 mod memory;
@@ -12,7 +14,11 @@ use vedette_event::{
     abi::{Call, Header, Syscall, TaskFacts, header_flags},
 };
 
-use super::super::{LiveFacts, event, text};
+use super::super::{
+    LiveFacts, event,
+    path::{self, Which},
+    text,
+};
 use crate::value::Value;
 
 /// One argument of a call.
@@ -56,6 +62,8 @@ pub enum Form {
     Dec,
     /// A number that the kernel takes as a signed 32-bit one: descriptors, pids.
     Int,
+    /// A descriptor that may stand for the working directory.
+    Dir,
     /// An unsigned 32-bit number: user and group ids. All ones is -1, "leave it".
     Id,
     /// Hexadecimal.
@@ -121,6 +129,8 @@ pub const fn string_of(name: &'static str, form: Form) -> Argument {
     Argument { name, from: From::Ret, form }
 }
 
+/// The working directory in place of a descriptor (`include/uapi/linux/fcntl.h`).
+const AT_FDCWD: i32 = -100;
 /// An argument that is made of several parts.
 pub const fn made_of(name: &'static str, make: fn(&Parts<'_>) -> Option<String>) -> Argument {
     Argument { name, from: From::Ret, form: Form::Made(make) }
@@ -133,6 +143,8 @@ pub const RES: Argument = number_of("res", From::Ret, Form::Result);
 pub fn of_call(call: Call) -> &'static [Argument] {
     use vedette_event::abi::Kind;
     let arguments = match call.kind() {
+        Kind::FileChange => file_change::arguments(call),
+        Kind::FileMount => file_mount::arguments(call),
         Kind::ProcessChange => process_change::arguments(call),
         Kind::ProcessControl => process_control::arguments(call),
         Kind::KernelControl => kernel_control::arguments(call),
@@ -199,7 +211,7 @@ pub fn number<'a>(facts: &'a LiveFacts<'_>, argument: &Argument) -> Value<'a> {
     let Some(raw) = raw_number(facts, call, argument.from) else { return Value::Absent };
     match argument.form {
         Form::Dec | Form::Result | Form::Pointer => (raw as i64).into(),
-        Form::Int => i64::from(raw as i32).into(),
+        Form::Int | Form::Dir => i64::from(raw as i32).into(),
         Form::Id | Form::User | Form::Group => id(raw).into(),
         Form::Hex | Form::Oct | Form::Flags(_) | Form::Choice(_) | Form::Index(_) | Form::Capabilities => {
             raw.into()
@@ -231,6 +243,8 @@ pub fn text<'a>(facts: &'a LiveFacts<'_>, argument: &Argument) -> Value<'a> {
             Some(n) => Value::owned(n.to_string()),
             None => Value::Absent,
         },
+        Form::Dir if raw as i32 == AT_FDCWD => "AT_FDCWD".into(),
+        Form::Dir => Value::owned((raw as i32).to_string()),
         Form::Hex => Value::owned(format!("0x{raw:x}")),
         Form::Oct => Value::owned(format!("0{raw:o}")),
         Form::Pointer if !(-4095..0).contains(&(raw as i64)) => Value::owned(format!("0x{raw:x}")),
@@ -250,8 +264,8 @@ pub fn text<'a>(facts: &'a LiveFacts<'_>, argument: &Argument) -> Value<'a> {
         Form::Made(make) => {
             make(&Parts { header: &view.record.header, call, strings }).map_or(Value::Absent, Value::owned)
         }
-        Form::Path => path(strings.target, strings.base, strings.raw),
-        Form::Path2 => path(strings.target2, strings.base2, strings.raw2),
+        Form::Path => path::of_call(facts, Which::First),
+        Form::Path2 => path::of_call(facts, Which::Second),
         Form::Raw => known(strings.raw),
         Form::Raw2 => known(strings.raw2),
         Form::Data => known(strings.data),
@@ -261,14 +275,4 @@ pub fn text<'a>(facts: &'a LiveFacts<'_>, argument: &Argument) -> Value<'a> {
 
 fn known(bytes: &[u8]) -> Value<'_> {
     if bytes.is_empty() { Value::Absent } else { Value::bytes(bytes) }
-}
-
-/// A path as it was resolved, else as passed and made absolute.
-fn path<'a>(target: &'a [u8], base: &'a [u8], raw: &'a [u8]) -> Value<'a> {
-    match (target, base, raw) {
-        ([], [], raw) => known(raw),
-        ([], base, []) => Value::bytes(base),
-        ([], base, raw) => Value::Bytes(text::absolute(base, raw).into()),
-        (target, ..) => Value::bytes(target),
-    }
 }
