@@ -9,7 +9,7 @@ use vedette_event::{
 };
 
 use super::{
-    LiveFacts, event,
+    LiveFacts, container, event,
     path::{self, Which},
     text::Assembled,
 };
@@ -191,6 +191,13 @@ pub fn remote<'a>(facts: &'a LiveFacts<'_>) -> Value<'a> {
     }
 }
 
+/// A name or path with the container's id before it.
+fn in_container<'a>(facts: &LiveFacts<'_>, text: &Value<'_>) -> Value<'a> {
+    let Value::Bytes(text) = text else { return Value::Absent };
+    let id = container::id(facts);
+    Value::Bytes([id.as_bytes(), b":", text].concat().into())
+}
+
 /// The values of a field that has one for each end; false where it is none.
 pub fn each<'a>(facts: &'a LiveFacts<'_>, field: FieldId, push: &mut dyn FnMut(Value<'a>)) -> bool {
     use FieldId as F;
@@ -277,6 +284,12 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId) -> Option<Value<'a>> {
         | F::FsPathTarget
         | F::FsPathTargetraw => fs_path(facts, field),
         F::FdDirectory => map_path(facts, path::directory),
+        F::FdUid => match get(facts, F::FdNum)?.as_whole() {
+            Some(number) => Value::owned(format!("{}{number}", facts.view.record.header.tid)),
+            None => Value::Absent,
+        },
+        F::FdContainername => in_container(facts, &name(facts)),
+        F::FdContainerdirectory => in_container(facts, &map_path(facts, path::directory)),
         F::FdFilename => map_path(facts, path::filename),
         F::FdIp | F::FdSip | F::FdRip | F::FdNet | F::FdSnet | F::FdRnet => end(true).map(|e| e.ip).into(),
         F::FdCip | F::FdLip | F::FdCnet | F::FdLnet => end(false).map(|e| e.ip).into(),
