@@ -1,7 +1,7 @@
 //! Every map of the object, in one place.
 
 use crate::{
-    mounts::{KnownMount, MountKey, Search},
+    mounts::{KnownMounts, MountKey, Search},
     path::Walk,
     probes::Pending,
 };
@@ -51,9 +51,9 @@ pub static RECORDS: Array<RecordBuf> = Array::with_max_entries(1, 0);
 #[map]
 pub static PATHS: Array<PathBuf> = Array::with_max_entries(1, 0);
 
-/// By file system and mount namespace: the mount that names the files of the one in the other.
+/// By file system and mount namespace: the mounts that name the files of the one in the other.
 #[map]
-pub static MOUNTS: LruHashMap<MountKey, KnownMount> = LruHashMap::with_max_entries(4096, 0);
+pub static MOUNTS: LruHashMap<MountKey, KnownMounts> = LruHashMap::with_max_entries(4096, 0);
 
 /// Counters and pending gaps.
 #[map]

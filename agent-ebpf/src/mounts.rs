@@ -1,8 +1,9 @@
 //! The other name of a file: without the bind mount that it was reached through.
 //!
 //! A file system can be seen in several places: bound there whole or in part, mounted a second time, or attached nowhere
-//! at all. Of the mounts that show it whole, the oldest in the task's mount namespace gives the name; where that
-//! namespace has none (a directory of the host in a container), the host's does.
+//! at all. Of the mounts that show it whole, the oldest in the task's mount namespace gives a name, and so does the oldest
+//! in the host's: a process can move everything about in a namespace of its own, and a container may have no more than a
+//! directory of the host.
 
 use aya_ebpf::{
     Global,
@@ -11,7 +12,7 @@ use aya_ebpf::{
 use core::ffi::c_void;
 
 use crate::{
-    kernel::{Mount, SuperBlock, Task, newest_first},
+    kernel::{Dentry, Mount, SuperBlock, Task, newest_first},
     maps::{MOUNTS, PATHS, PathBuf},
 };
 
@@ -30,12 +31,13 @@ pub struct MountKey {
     namespace: u64,
 }
 
-/// The mount that names its files, as long as no mount comes or goes there.
+/// The mounts that name its files, as long as no mount comes or goes there.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct KnownMount {
+pub struct KnownMounts {
     event: u64,
-    mount: u64,
+    own: u64,
+    host: u64,
 }
 
 /// What the search carries from step to step: in the map, as a walk's state is.
@@ -78,9 +80,25 @@ unsafe extern "C" fn step(_index: u64, _context: *mut c_void) -> i64 {
     0
 }
 
-/// The mount that names the files of `sb` for a task; null where there is none.
+/// Mounts that name the files of a file system; null where there is none.
+#[derive(Clone, Copy)]
+pub struct Naming {
+    /// In the task's mount namespace.
+    pub own: Mount,
+    /// In the host's, where that is another.
+    pub host: Mount,
+}
+
+impl Naming {
+    #[inline(always)]
+    fn new(own: u64, host: u64) -> Self {
+        Self { own: Mount::from_ptr(own as *const u8), host: Mount::from_ptr(host as *const u8) }
+    }
+}
+
+/// The mounts that name the files of `sb`, which has its root at `root`, for a task.
 #[inline(always)]
-pub fn naming(sb: SuperBlock, task: Task) -> Mount {
+pub fn naming(sb: SuperBlock, root: Dentry, task: Task) -> Naming {
     let namespace = task.nsproxy().mnt();
     let event = namespace.event();
     let key = MountKey { super_block: sb.as_ptr() as u64, namespace: namespace.as_ptr() as u64 };
@@ -88,12 +106,21 @@ pub fn naming(sb: SuperBlock, task: Task) -> Mount {
         && event != 0
         && known.event == event
     {
-        return Mount::from_ptr(known.mount as *const u8);
+        let known = Naming::new(known.own, known.host);
+        // Changes in the host's namespace are not told in this one.
+        let host = known.host;
+        let is_good = host.is_null()
+            || host.super_block().as_ptr() == sb.as_ptr()
+                && host.root().as_ptr() == root.as_ptr()
+                && host.namespace_inum() == HOST_MNT_NS.load();
+        if is_good {
+            return known;
+        }
     }
-    let Some(buf) = this_cpu() else { return Mount::from_ptr(core::ptr::null()) };
+    let Some(buf) = this_cpu() else { return Naming::new(0, 0) };
     let search = unsafe { &mut (*buf).search };
     search.super_block = sb.as_ptr() as u64;
-    search.root = sb.root().as_ptr() as u64;
+    search.root = root.as_ptr() as u64;
     search.namespace = namespace.as_ptr() as u64;
     search.at = sb.mounts().as_ptr() as u64;
     search.own = 0;
@@ -101,8 +128,7 @@ pub fn naming(sb: SuperBlock, task: Task) -> Mount {
     unsafe { bpf_loop(MOUNTS_SEEN, step as *mut c_void, core::ptr::null_mut(), 0) };
     let own = unsafe { core::ptr::read_volatile(&raw const search.own) };
     let host = unsafe { core::ptr::read_volatile(&raw const search.host) };
-    let mount = if own != 0 { own } else { host };
     // Only costs a search where it fails.
-    let _ = MOUNTS.insert(key, KnownMount { event, mount }, 0);
-    Mount::from_ptr(mount as *const u8)
+    let _ = MOUNTS.insert(key, KnownMounts { event, own, host }, 0);
+    Naming::new(own, host)
 }

@@ -224,10 +224,10 @@ pub struct Seen {
     pub at: u64,
 }
 
-/// Appends the name that a file has without the mount it was reached through, where that is another; returns its
-/// length.
+/// Appends the names that a file has without the mount it was reached through, where they are others, with a zero byte
+/// between them; returns their length.
 #[inline(always)]
-pub fn append_alias(record: &mut Record, seen: &Seen, task: Task) -> u16 {
+pub fn append_aliases(record: &mut Record, seen: &Seen, task: Task) -> u16 {
     let walked = &seen.walked;
     if walked.flags & path_flags::PSEUDO != 0 || seen.sb.is_null() {
         return 0;
@@ -238,31 +238,42 @@ pub fn append_alias(record: &mut Record, seen: &Seen, task: Task) -> u16 {
         // The root of the namespace shows all of it: there is no plainer name.
         return 0;
     }
-    let Some(buf) = this_cpu() else { return 0 };
     let home: &[u8] = match seen.magic {
         PROC_MAGIC => b"/proc",
         SYSFS_MAGIC => b"/sys",
         _ => b"",
     };
-    let mut from = Place { dentry: seen.place.dentry, mount: Mount::from_ptr(core::ptr::null()) };
-    let mut len = 0;
-    if home.is_empty() {
-        from.mount = mounts::naming(seen.sb, task);
-        if from.mount.is_null() || from.mount.as_ptr() == seen.place.mount.as_ptr() {
-            return 0;
-        }
-    } else {
+    if !home.is_empty() {
         if is_whole && usize::from(walked.mount_end) == home.len() + 1 && record.has_at(seen.at, home) {
             return 0;
         }
-        len = record.append_kernel(home.as_ptr(), home.len() as u64);
+        let len = record.append_kernel(home.as_ptr(), home.len() as u64);
+        return len + append_through(record, seen, Mount::from_ptr(core::ptr::null()), root);
     }
+    let naming = mounts::naming(seen.sb, root, task);
+    let mut len = 0;
+    if !naming.own.is_null() && naming.own.as_ptr() != seen.place.mount.as_ptr() {
+        len = append_through(record, seen, naming.own, root);
+    }
+    if !naming.host.is_null() && naming.host.as_ptr() != seen.place.mount.as_ptr() {
+        if len != 0 {
+            len += record.append_kernel(c"".as_ptr().cast(), 1);
+        }
+        len += append_through(record, seen, naming.host, root);
+    }
+    len
+}
+
+/// Appends the path of a file as seen through a mount, or where that is null, from the root of its file system.
+#[inline(always)]
+fn append_through(record: &mut Record, seen: &Seen, mount: Mount, root: Dentry) -> u16 {
+    let Some(buf) = this_cpu() else { return 0 };
+    let from = Place { dentry: seen.place.dentry, mount };
     let found = walk(buf, from, root, Place::NONE, Place::NONE);
-    if found.flags & path_flags::PSEUDO != 0 {
-        record.take_back(u64::from(len));
+    if found.flags & path_flags::PSEUDO != 0 || mount.is_null() && found.len == 0 {
         return 0;
     }
-    if len != 0 && found.len == 0 { len } else { len + append_walked(record, buf, found.len) }
+    append_walked(record, buf, found.len)
 }
 
 /// The same of at most [`STDIO_PATH_CAP`] bytes: of a longer path the end.

@@ -32,6 +32,9 @@ use vedette_event::{Body, ProcessKey, Record, State, Strings, decode, put_target
 /// Most processes of a mount namespace that are tried when the caller has gone.
 const NEIGHBOURS: usize = 4;
 
+/// `MS_BIND`, `MS_MOVE` (`include/uapi/linux/mount.h`).
+const MS_BIND: u64 = 0x1000;
+const MS_MOVE: u64 = 0x2000;
 /// `AT_SYMLINK_NOFOLLOW`, `AT_SYMLINK_FOLLOW` (`include/uapi/linux/fcntl.h`), `UMOUNT_NOFOLLOW`
 /// (`include/linux/fs.h`), `MOVE_MOUNT_T_SYMLINKS` (`include/uapi/linux/mount.h`).
 const NOFOLLOW: u64 = 0x100;
@@ -95,7 +98,8 @@ impl Wanted {
             | Call::Futimesat => (Some(true), None),
             Call::Fchmodat2 | Call::Utimensat => (Some(args[3] & NOFOLLOW == 0), None),
             Call::Fchownat => (Some(args[4] & NOFOLLOW == 0), None),
-            Call::Mount => (Some(true), Some(true)),
+            // Otherwise it is a device, or anything.
+            Call::Mount => (Some(true), (args[3] & (MS_BIND | MS_MOVE) != 0).then_some(true)),
             Call::Umount2 => (Some(args[1] & UMOUNT_NOFOLLOW == 0), None),
             Call::MoveMount => (Some(args[4] & MOVE_MOUNT_T_SYMLINKS != 0), None),
             Call::OpenTree | Call::MountSetattr => (Some(args[2] & NOFOLLOW == 0), None),
@@ -196,8 +200,10 @@ impl Targets {
         }
         let other = self.other_root(caller, state)?;
         let path = match (other.path.as_slice(), raw) {
-            (_, [b'/', ..]) => raw.to_vec(),
             (b"/", raw) => joined(base, raw),
+            // It has changed its root since.
+            (_, [b'/', ..]) if call.inode.path_flags & path_flags::CHROOTED == 0 => return None,
+            (_, [b'/', ..]) => raw.to_vec(),
             // The kernel tells the directory from the root of the namespace.
             (root, raw) => joined(base.strip_prefix(root)?, raw),
         };

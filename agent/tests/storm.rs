@@ -85,7 +85,7 @@ impl Watch {
         agent.wait_ready(PATIENCE);
         let memory = memory(agent.pid(), "VmRSS:");
         let mut this = Self { agent, metrics, directory, began: Instant::now(), memory, known: [0; 2] };
-        this.known = wait::until("the tables to be filled", PATIENCE, || {
+        this.known = wait::until_some("the tables to be filled", PATIENCE, || {
             let metrics = this.metrics();
             let known = [metrics["vedette_processes"], metrics["vedette_cgroups"]];
             known.iter().all(|count| *count > 0).then_some(known)
@@ -113,7 +113,7 @@ impl Watch {
         let peak = memory(self.agent.pid(), "VmHWM:");
         // While others on this host go on, the books balance in any moment in which nothing is under way.
         for kind in ["process_fork", "process_exec", "process_exit", "cgroup_mkdir", "cgroup_rmdir"] {
-            wait::until(&format!("the books of {kind} to balance"), PATIENCE, || {
+            wait::until_some(&format!("the books of {kind} to balance"), PATIENCE, || {
                 let metrics = self.metrics();
                 let of = |name: &str| metrics[&format!("vedette_events_{name}_total{{kind=\"{kind}\"}}")];
                 let dropped: u64 = dropped(&metrics, kind);
@@ -121,7 +121,7 @@ impl Watch {
             });
         }
         let slack = 500;
-        let after = wait::until("what has ended to be forgotten", FORGOTTEN, || {
+        let after = wait::until_some("what has ended to be forgotten", FORGOTTEN, || {
             let metrics = self.metrics();
             let now = [metrics["vedette_processes"], metrics["vedette_cgroups"]];
             now.iter().zip(self.known).all(|(now, before)| *now <= before + slack).then_some(metrics)

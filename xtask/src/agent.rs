@@ -49,6 +49,16 @@ pub fn build(workspace: &Workspace, bpf_object: Option<&Path>) -> Result<PathBuf
     build_with(cargo, NAME)
 }
 
+/// Builds the agent without optimising it, as the tests do, and returns its path.
+///
+/// # Errors
+/// When it does not build.
+pub fn build_dev(workspace: &Workspace) -> Result<PathBuf> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--package", NAME]);
+    build_as(cargo, NAME)
+}
+
 /// Builds the release version of another of our binaries and returns its path.
 ///
 /// # Errors
@@ -61,7 +71,12 @@ pub fn build_bin(workspace: &Workspace, package: &str, bin: &str) -> Result<Path
 
 /// Finishes a call of `cargo build` with a package, runs it, and returns the path of the binary.
 fn build_with(mut cargo: Command, bin: &str) -> Result<PathBuf> {
-    cargo.args(["--release", "--bin", bin]);
+    cargo.arg("--release");
+    build_as(cargo, bin)
+}
+
+fn build_as(mut cargo: Command, bin: &str) -> Result<PathBuf> {
+    cargo.args(["--bin", bin]);
     // Cargo says where the executable is, whatever target directory or triple the person has configured.
     cargo.args(["--message-format", "json-render-diagnostics"]);
     if exec::is_ci() {

@@ -2,7 +2,7 @@
 //!
 //! One file per benchmark, a subcommand each; `report` holds what they measure against what is allowed.
 
-mod daemon;
+pub mod daemon;
 mod policy;
 mod procfs;
 mod report;

@@ -9,6 +9,7 @@ mod capture;
 mod codegen;
 mod exec;
 mod fuzz;
+mod noise;
 mod run;
 mod setup;
 mod test;
@@ -43,6 +44,7 @@ enum Command {
     Codegen(codegen::Args),
     Capture(capture::Args),
     Fuzz(fuzz::Args),
+    Noise(noise::Args),
 }
 
 fn main() -> ExitCode {
@@ -68,5 +70,6 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Codegen(args) => codegen::run(&workspace, &args),
         Command::Capture(args) => capture::run(&workspace, &args),
         Command::Fuzz(args) => fuzz::run(&workspace, &args),
+        Command::Noise(args) => noise::run(&workspace, &args),
     }
 }

@@ -9,7 +9,7 @@ use self::report::Report;
 use crate::setup::{self, Need};
 use crate::tidy;
 use crate::workspace::Workspace;
-use crate::{agent, build_ebpf, exec};
+use crate::{agent, build_ebpf, exec, noise};
 
 /// Run everything that can be tested on this host: formatting, clippy, tidy and all tests.
 ///
@@ -68,6 +68,9 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         report.step("tools for containers", setup::ensure_containers);
     }
     report.step("tests", || suite::run(workspace, args.filter.as_deref(), &args.harness, obstacle.is_none()));
+    if everything && obstacle.is_none() {
+        report.step("noise of everyday work, in short", || noise::quick(workspace));
+    }
     if let Some(obstacle) = obstacle {
         report.left_out(&suite::kernel_tests(workspace)?, &obstacle);
     }

@@ -124,7 +124,9 @@ pub fn fill(exit: &Exit, spec: &CallSpec, record: &mut Record, body: &mut Syscal
     body.lens[strings::RAW] = raw.len;
     let raw2 = string(exit, record, body, spec.raw2, 1);
     body.lens[strings::RAW2] = raw2.len;
-    body.lens[strings::BASE] = base(exit, record, body, spec.base, &raw);
+    // After a `chroot` the root is what the path led to, not where it began.
+    let from = if spec.file == ROOT && raw.absolute { 0 } else { spec.base };
+    body.lens[strings::BASE] = base(exit, record, body, from, &raw);
     body.lens[strings::BASE2] = base(exit, record, body, spec.base2, &raw2);
     if spec.data != 0 && is_string(exit) {
         let at = arg(body, spec.data);
@@ -200,20 +202,34 @@ fn string(exit: &Exit, record: &mut Record, body: &mut Syscall, number: u8, plac
 }
 
 /// Appends the directory that a path is relative to. Of a call on the descriptor itself (an empty path), that is the
-/// file.
+/// file; of an absolute path, the root of a process that has one of its own.
 #[inline(always)]
-fn base(exit: &Exit, record: &mut Record, body: &Syscall, number: u8, path: &Text) -> u16 {
-    if number == 0 || path.absolute || exit.is_elsewhere() {
+fn base(exit: &Exit, record: &mut Record, body: &mut Syscall, number: u8, path: &Text) -> u16 {
+    if number == 0 || exit.is_elsewhere() {
         return 0;
     }
     let fd = if number == CWD { AT_FDCWD } else { arg(body, number) as i32 };
-    if fd == AT_FDCWD {
-        let fs = exit.task.fs();
-        return path::append(record, fs.pwd_dentry(), fs.pwd_mnt().mount()).0;
+    let fs = exit.task.fs();
+    let (dentry, mount) = if path.absolute {
+        (fs.root_dentry(), fs.root_mnt().mount())
+    } else if fd == AT_FDCWD {
+        (fs.pwd_dentry(), fs.pwd_mnt().mount())
+    } else {
+        let file = if fd < 0 { File::none() } else { exit.own_file(fd as u32) };
+        if file.is_null() {
+            return 0;
+        }
+        (file.dentry(), file.mnt().mount())
+    };
+    let len = path::append(record, dentry, mount).0;
+    if !path.absolute {
+        return len;
     }
-    if fd < 0 {
+    if len <= 1 {
+        // The plain root: nothing to tell.
+        record.take_back(u64::from(len));
         return 0;
     }
-    let file = exit.own_file(fd as u32);
-    if file.is_null() { 0 } else { path::append(record, file.dentry(), file.mnt().mount()).0 }
+    body.inode.path_flags |= path_flags::CHROOTED;
+    len
 }

@@ -115,7 +115,7 @@ pub fn fill(exit: &Exit, record: &mut Record) {
         }
     }
     if let Some(seen) = &seen {
-        body.alias_len = path::append_alias(record, seen, exit.task);
+        body.alias_len = path::append_aliases(record, seen, exit.task);
     }
 }
 

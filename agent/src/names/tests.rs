@@ -93,11 +93,12 @@ fn a_process_that_is_gone_or_in_another_namespace_has_no_names() {
 fn namespaces_are_bounded() {
     let names = Names::of_host().unwrap();
     for ns in 0..2 * NAMESPACES as u32 {
-        let _ = names.shared.lock().find(ns + 100, Which::User, 0);
+        let _ = names.shared.lock().find(Key { ns: ns + 100, cgroup: 1 }, Which::User, 0);
     }
     let spaces = names.shared.lock();
-    assert_eq!(spaces.by_ns.len(), NAMESPACES);
-    assert!(spaces.by_ns.contains_key(&(2 * NAMESPACES as u32 + 99)), "the last one used stays");
+    assert_eq!(spaces.by_key.len(), NAMESPACES);
+    let last = Key { ns: 2 * NAMESPACES as u32 + 99, cgroup: 1 };
+    assert!(spaces.by_key.contains_key(&last), "the last one used stays");
 }
 
 #[test]

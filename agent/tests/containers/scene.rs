@@ -41,11 +41,12 @@ const RULES: &str = r#"
 /// Everything that tests share.
 pub struct Scene {
     pub agent: Agent,
-    pub runc: Arc<Runc>,
-    pub containerd: Arc<Containerd>,
-    pub pods: Arc<Pods>,
     /// It was there before the agent.
     pub early: Container,
+    pub runc: Arc<Runc>,
+    pub pods: Arc<Pods>,
+    /// The last to go: the state of the others is in its directory.
+    pub containerd: Arc<Containerd>,
     marks: AtomicUsize,
     _rules: TempDir,
 }

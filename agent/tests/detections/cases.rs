@@ -1,5 +1,6 @@
 //! The table: for each built-in rule attacks, and everyday work that looks like them. A file for each tactic.
 
+mod collection;
 mod container_escape;
 mod credential_access;
 mod defense_impairment;
@@ -60,6 +61,7 @@ impl Case {
 /// All cases.
 pub fn all() -> impl Iterator<Item = Case> {
     [
+        collection::CASES,
         container_escape::CASES,
         credential_access::CASES,
         defense_impairment::CASES,

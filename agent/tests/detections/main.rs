@@ -39,6 +39,9 @@ use self::{
 /// The rule of which each quiet test makes an alert on purpose, to know that everything before it has been judged.
 const SENTINEL: &str = "Password hashes read";
 
+/// What an act is held against.
+type Check = fn(&Case, &Act, &Agent, &Scene, &Rules);
+
 fn main() -> ExitCode {
     if let Some(code) = act::requested() {
         return code;
@@ -66,7 +69,7 @@ fn main() -> ExitCode {
     };
     for case in cases::all() {
         let rule = slug(case.rule);
-        let kinds: [(&str, _, fn(&Case, &Act, &Agent, &Scene, &Rules)); 3] = [
+        let kinds: [(&str, _, Check); 3] = [
             ("detects", case.attacks, detects),
             ("evasion", case.evasions, detects),
             ("quiet", case.benign, quiet),

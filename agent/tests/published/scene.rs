@@ -37,8 +37,8 @@ pub struct Scene {
     pub stage: Stage,
     server: Server,
     runc: Arc<dyn Runtime>,
-    containerd: Arc<Containerd>,
     pods: Arc<Pods>,
+    containerd: Arc<Containerd>,
     sentinels: AtomicUsize,
     _settings: TempDir,
 }

@@ -266,7 +266,7 @@ record_struct! {
         /// Bytes of the directory that the path as passed begins in (the root directory of a process that has one of its
         /// own, where it is absolute). Carried only where `base_end` does not tell it.
         pub cwd_len: u16,
-        /// Bytes of the name that the file has without the bind mount it was opened through.
+        /// Bytes of the names that the file has without the bind mount it was opened through, a zero byte between them.
         pub alias_len: u16,
         /// One more than the bytes of the resolved path that are the directory which the path as passed begins in; 0
         /// where the resolved path does not lie in that directory.

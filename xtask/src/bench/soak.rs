@@ -91,7 +91,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     cargo.args(["bench", "--package", "vedette-policy", "--bench", "soak", "--"]);
     cargo.args(["--events", &args.events.to_string(), "--seed", &args.seed.to_string()]);
     if !args.state_only {
-        let policies = workspace.root().join("deploy/policies/default");
+        let policies = workspace.root().join("deploy/policies");
         cargo.args([OsString::from("--policy"), policies.into()]);
     }
     cargo.stderr(std::process::Stdio::inherit());

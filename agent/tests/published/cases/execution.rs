@@ -158,16 +158,19 @@ pub const CASES: &[Case] = &[
         rule: "Fileless execution via memfd_create",
         variant: "",
         attack: |s| {
-            // What the kernel calls such a task has changed over time; it says so itself. And it makes an execve of
-            // every execveat that succeeds.
+            // What the kernel calls such a task has changed over time; it says so itself.
             let mut command = s.stage.act(["exec-memfd", "/bin/cat", "/proc/self/comm"]);
             let child = command.stdout(Stdio::piped()).spawn().unwrap();
             let pid = child.id();
             let name = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
             let name = name.trim();
-            on_host(pid, "execve", (name, "memfd:vedette-test".as_ref(), &format!("{name} /proc/self/comm")))
-                .with("evt.res", "SUCCESS")
-                .with("evt.arg.flags", "EXE_WRITABLE|EXE_FROM_MEMFD")
+            on_host(
+                pid,
+                "execveat",
+                (name, "memfd:vedette-test".as_ref(), &format!("{name} /proc/self/comm")),
+            )
+            .with("evt.res", "SUCCESS")
+            .with("evt.arg.flags", "EXE_WRITABLE|EXE_FROM_MEMFD")
         },
         benign: |s| Twin::Process(s.stage.run(&mut s.stage.act(["exec-fd", "/bin/true"]))),
     },
@@ -189,7 +192,7 @@ pub const CASES: &[Case] = &[
                 parent: "sh",
                 command: &format!("{name} cat /proc/self/comm"),
             };
-            Deed::new(By::Container(container.id().to_owned()), "execve", &doer)
+            Deed::new(By::Container(container.id().to_owned()), "execveat", &doer)
                 .by_user("captain", 0)
                 .with("proc.cwd", "/")
                 .holding(container)

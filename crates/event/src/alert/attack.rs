@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 /// The version of ATT&CK that the tables are of.
 pub const VERSION: &str = "19";
 
-/// The techniques and sub-techniques of the enterprise matrix for Linux and containers, sorted by id: id, platforms
-/// (`L`, `C`), tactics and name. Facts of MITRE ATT&CK (<https://attack.mitre.org/resources/legal-and-branding/>).
+/// The techniques and sub-techniques of the enterprise matrix for Linux and containers, and of that for clouds what
+/// happens on a machine, sorted by id: id, platforms (`L`, `C`, `I`), tactics and name. Facts of MITRE ATT&CK (<https://attack.mitre.org/resources/legal-and-branding/>).
 const TECHNIQUES: &str = include_str!("attack/techniques.txt");
 
 /// Techniques and tactics.
@@ -52,6 +52,8 @@ pub struct Technique {
     pub linux: bool,
     /// Whether it is in the matrix for containers.
     pub containers: bool,
+    /// Whether it is in the matrix for clouds (IaaS), and happens on a machine there.
+    pub cloud: bool,
     /// The keys of its tactics, separated by commas.
     tactics: &'static str,
 }
@@ -74,8 +76,8 @@ impl Technique {
     fn of_line(line: &'static str) -> Option<Self> {
         let mut parts = line.splitn(4, '|');
         let (id, platforms, tactics, name) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let (linux, containers) = (platforms.contains('L'), platforms.contains('C'));
-        Some(Self { id, name, linux, containers, tactics })
+        let on = |platform: char| platforms.contains(platform);
+        Some(Self { id, name, linux: on('L'), containers: on('C'), cloud: on('I'), tactics })
     }
 }
 
@@ -214,7 +216,7 @@ mod tests {
         assert!(all.is_sorted_by(|a, b| a.id < b.id));
         for technique in &all {
             assert!(is_technique(technique.id) && !technique.name.is_empty(), "{technique:?}");
-            assert!(technique.linux || technique.containers, "{technique:?}");
+            assert!(technique.linux || technique.containers || technique.cloud, "{technique:?}");
             assert_eq!(technique.tactics().count(), technique.tactics.split(',').count(), "{technique:?}");
             if technique.id.contains('.') {
                 assert!(technique.parent().is_some(), "{technique:?}");

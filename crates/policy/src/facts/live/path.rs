@@ -24,8 +24,8 @@ pub enum Naming {
     /// What the kernel resolved, or where it is not told, what was asked for.
     #[default]
     Resolved,
-    /// Without the bind mount that it was reached through.
-    Alias,
+    /// Without the bind mount that it was reached through; there can be several such names, counted from 0.
+    Alias(usize),
     /// What was asked for, made absolute as text.
     Passed,
 }
@@ -123,7 +123,10 @@ pub fn name<'a>(facts: &'a LiveFacts<'_>) -> Value<'a> {
             let base = base_of_open(open, path, cwd);
             let told = open.base_end != 0 && relative;
             match facts.naming {
-                Naming::Alias => Value::bytes(alias),
+                Naming::Alias(nth) => match aliases(alias).nth(nth) {
+                    Some(alias) => Value::bytes(alias),
+                    None => Value::Absent,
+                },
                 Naming::Resolved if !path.is_empty() => Value::bytes(path),
                 // The directory is the root itself.
                 _ if told && base.is_empty() => {
@@ -153,6 +156,10 @@ pub fn of_call<'a>(facts: &'a LiveFacts<'_>, which: Which) -> Value<'a> {
     };
     if facts.naming != Naming::Passed && !target.is_empty() {
         return Value::bytes(target);
+    }
+    // What is mounted is not looked for in the working directory: a device has a whole path, and the rest are no files.
+    if which == Which::Second && facts.view.record.call == Some(Call::Mount) && target.is_empty() {
+        return self::raw(facts, which);
     }
     // What a symbolic link holds is read from the directory that the link is in.
     if which == Which::First && !raw.starts_with(b"/") && is_symlink(facts) && !raw.is_empty() {
@@ -193,20 +200,33 @@ pub fn filename(path: &[u8]) -> &[u8] {
     path.rsplit(|b| *b == b'/').next().unwrap_or_default()
 }
 
+/// The names that a record tells beside the path.
+fn aliases(alias: &[u8]) -> impl Iterator<Item = &[u8]> {
+    alias.split(|b| *b == 0).filter(|name| !name.is_empty())
+}
+
 /// Names under which the policies have to be held against the event once more.
 pub fn further<'v>(facts: &LiveFacts<'v>) -> impl Iterator<Item = LiveFacts<'v>> + use<'v> {
     let (alias, passed) = match &facts.view.record.body {
         Body::FileOpen { facts: open, path, raw, alias, .. } => {
-            (!alias.is_empty(), !path.is_empty() && !says_the_same(open, path, raw) && differs(facts, name))
+            let mut is_other = [false; 2];
+            for (is_other, alias) in is_other.iter_mut().zip(aliases(alias)) {
+                *is_other = alias != *path;
+            }
+            (is_other, !path.is_empty() && !says_the_same(open, path, raw) && differs(facts, name))
         }
         Body::Syscall { strings, .. } if !strings.target.is_empty() || !strings.target2.is_empty() => {
             let differs = |which| differs(facts, |facts| of_call(facts, which));
-            (false, differs(Which::First) || differs(Which::Second))
+            ([false; 2], differs(Which::First) || differs(Which::Second))
         }
-        _ => (false, false),
+        _ => ([false; 2], false),
     };
     let view = facts.view;
-    let namings = [alias.then_some(Naming::Alias), passed.then_some(Naming::Passed)];
+    let namings = [
+        alias[0].then_some(Naming::Alias(0)),
+        alias[1].then_some(Naming::Alias(1)),
+        passed.then_some(Naming::Passed),
+    ];
     namings.into_iter().flatten().filter_map(move |naming| LiveFacts::named(view, naming))
 }
 
