@@ -1,4 +1,4 @@
-//! Names of users and groups, read from `/etc/passwd` and `/etc/group` of the host and of each container.
+//! Names of users and groups, and the home directories and shells of users, read from `/etc/passwd` and `/etc/group` of the host and of each container.
 //!
 //! No name service is asked: that may go over the network, and a container's answer would come from the host. Which
 //! files count is decided by the mount namespace: the agent's own, that of process 1 (the host, where the agent itself
@@ -98,6 +98,8 @@ struct Request {
 enum Which {
     User,
     Group,
+    Home,
+    Shell,
 }
 
 impl Names {
@@ -177,6 +179,14 @@ impl UserNames for Names {
     fn group(&self, gid: u32, process: &Process) -> Option<Arc<str>> {
         self.lookup(Which::Group, gid, process)
     }
+
+    fn home(&self, uid: u32, process: &Process) -> Option<Arc<str>> {
+        self.lookup(Which::Home, uid, process)
+    }
+
+    fn shell(&self, uid: u32, process: &Process) -> Option<Arc<str>> {
+        self.lookup(Which::Shell, uid, process)
+    }
 }
 
 impl Spaces {
@@ -199,6 +209,8 @@ impl Spaces {
         let name = match which {
             Which::User => space.files.user(id),
             Which::Group => space.files.group(id),
+            Which::Home => space.files.home(id),
+            Which::Shell => space.files.shell(id),
         };
         (space, name)
     }

@@ -31,6 +31,7 @@ use crate::identity::Hierarchy;
 mod program;
 mod stat;
 mod sweep;
+mod usage;
 
 pub use stat::{Stat, namespace};
 pub use sweep::{Sweep, Swept, SweptGroup};

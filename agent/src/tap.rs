@@ -17,7 +17,7 @@ use std::{
 
 use crossbeam_channel::{Receiver, never};
 use vedette_event::{
-    Body, Knowledge, Metadata, Pod, Process, ProcessKey, Record, UserNames,
+    Body, Knowledge, Metadata, Pod, Process, ProcessKey, Record, Usage, UserNames,
     recording::{Frame, NameKind, Snapshot, container_frame, pod_frame, snapshot},
 };
 use vedette_policy::pipeline::Pipeline;
@@ -104,6 +104,7 @@ impl Tap {
         let known = Snapshot {
             number: pipeline.number(),
             last_prune: pipeline.state.last_prune(),
+            times: pipeline.state.times(),
             gaps: pipeline.untold_gaps().to_vec(),
         };
         let left_out = snapshot::write(&pipeline.state, known, SNAPSHOT, &mut frames);
@@ -158,6 +159,21 @@ impl Tap {
     /// The same for a group.
     pub fn group(&self, gid: u32, process: &Process, names: &Names) -> Option<Arc<str>> {
         self.log.borrow_mut().ask(NameKind::Group, gid, process, || names.group(gid, process))
+    }
+
+    /// The home directory of a user.
+    pub fn home(&self, uid: u32, process: &Process, names: &Names) -> Option<Arc<str>> {
+        self.log.borrow_mut().ask(NameKind::Home, uid, process, || names.home(uid, process))
+    }
+
+    /// The login shell of a user.
+    pub fn shell(&self, uid: u32, process: &Process, names: &Names) -> Option<Arc<str>> {
+        self.log.borrow_mut().ask(NameKind::Shell, uid, process, || names.shell(uid, process))
+    }
+
+    /// What a process and a thread of it use, as `ask` says unless it was asked for the same record already.
+    pub fn usage(&self, key: ProcessKey, tid: u32, ask: impl FnOnce() -> Option<Usage>) -> Option<Usage> {
+        if self.is_on() { self.log.borrow_mut().ask_usage(key, tid, ask) } else { ask() }
     }
 
     /// Something became known about a container, or somebody asked.

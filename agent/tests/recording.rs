@@ -32,6 +32,9 @@ fn policy(dir: &Path) -> String {
   output: >
     %evt.num %evt.time.iso8601 %fd.name as %fd.nameraw by %proc.cmdline (%proc.pid) of %user.name %group.name
     below %proc.pname %proc.aname[2] %proc.aname[3] in %container.id session of %proc.sname
+    after %evt.reltime %evt.deltatime at home in %user.homedir with %user.shell in %thread.cgroup.memory
+    using %proc.nthreads %proc.vmsize %proc.vmrss %proc.vmswap %proc.fdopencount %proc.fdlimit %proc.fdusage
+    %thread.pfminor %thread.pfmajor %thread.totexectime
   priority: Warning
   tags: [T1003.008]
 - rule: Program in the directory

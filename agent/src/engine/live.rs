@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
-use vedette_event::{NoNames, Process, ProcessKey, UserNames};
+use vedette_event::{Process, ProcessKey, Usage, UserNames};
 use vedette_policy::pipeline::Outside;
 
 use crate::{names::Names, proc::Proc, stats::Stats, tap::Tap};
@@ -16,13 +16,14 @@ pub(super) struct Live<'a> {
 }
 
 impl Live<'_> {
-    /// Knows the names of users and groups, and has recorders note what it is asked.
+    /// Knows the names of users and groups and what processes use, and has recorders note what it is asked.
     pub fn user_names(&self) -> &dyn UserNames {
-        match self.names {
-            Some(_) if self.tap.is_on() => self,
-            Some(names) => names,
-            None => &NoNames,
-        }
+        self
+    }
+
+    /// The names, unless recorders have to note them.
+    fn untold(&self) -> Option<&Names> {
+        self.names.filter(|_| !self.tap.is_on())
     }
 }
 
@@ -49,10 +50,34 @@ impl Outside for Live<'_> {
 
 impl UserNames for Live<'_> {
     fn user(&self, uid: u32, process: &Process) -> Option<Arc<str>> {
-        self.tap.user(uid, process, self.names?)
+        match self.untold() {
+            Some(names) => names.user(uid, process),
+            None => self.tap.user(uid, process, self.names?),
+        }
     }
 
     fn group(&self, gid: u32, process: &Process) -> Option<Arc<str>> {
-        self.tap.group(gid, process, self.names?)
+        match self.untold() {
+            Some(names) => names.group(gid, process),
+            None => self.tap.group(gid, process, self.names?),
+        }
+    }
+
+    fn home(&self, uid: u32, process: &Process) -> Option<Arc<str>> {
+        match self.untold() {
+            Some(names) => names.home(uid, process),
+            None => self.tap.home(uid, process, self.names?),
+        }
+    }
+
+    fn shell(&self, uid: u32, process: &Process) -> Option<Arc<str>> {
+        match self.untold() {
+            Some(names) => names.shell(uid, process),
+            None => self.tap.shell(uid, process, self.names?),
+        }
+    }
+
+    fn usage(&self, process: &Process, tid: u32) -> Option<Usage> {
+        self.tap.usage(process.key, tid, || self.proc.usage(process.key, tid).ok())
     }
 }

@@ -35,8 +35,18 @@ struct Stamp {
     changed: (i64, i64),
 }
 
-/// Names by id.
-type Table = HashMap<u32, Arc<str>>;
+/// What a line says.
+#[derive(Clone, Debug)]
+struct Entry {
+    name: Arc<str>,
+    /// Of users only.
+    home: Option<Arc<str>>,
+    /// Likewise.
+    shell: Option<Arc<str>>,
+}
+
+/// Lines by id.
+type Table = HashMap<u32, Entry>;
 
 #[derive(Clone, Debug, Default)]
 struct Listing {
@@ -54,12 +64,22 @@ pub struct Files {
 impl Files {
     /// Name of a user.
     pub fn user(&self, uid: u32) -> Option<Arc<str>> {
-        self.users.table.get(&uid).cloned()
+        self.users.table.get(&uid).map(|entry| Arc::clone(&entry.name))
+    }
+
+    /// Home directory of a user.
+    pub fn home(&self, uid: u32) -> Option<Arc<str>> {
+        self.users.table.get(&uid)?.home.clone()
+    }
+
+    /// Login shell of a user.
+    pub fn shell(&self, uid: u32) -> Option<Arc<str>> {
+        self.users.table.get(&uid)?.shell.clone()
     }
 
     /// Name of a group.
     pub fn group(&self, gid: u32) -> Option<Arc<str>> {
-        self.groups.table.get(&gid).cloned()
+        self.groups.table.get(&gid).map(|entry| Arc::clone(&entry.name))
     }
 }
 
@@ -173,7 +193,8 @@ fn directory(at: impl std::os::fd::AsFd, path: &PathBuf) -> Option<OwnedFd> {
 }
 
 /// Both files have the name in the first and the id in the third field. The first name of an id counts, as for the
-/// C library; lines that are cut, commented out or malformed do not.
+/// C library; lines that are cut, commented out or malformed do not. Home directory and shell are the sixth and the
+/// seventh field of users; groups have fewer.
 fn parse(text: &[u8]) -> Table {
     let mut table = Table::new();
     for line in text.split(|b| *b == b'\n') {
@@ -184,8 +205,13 @@ fn parse(text: &[u8]) -> Table {
             continue;
         };
         let Some(id) = str::from_utf8(id).ok().and_then(|id| id.parse().ok()) else { continue };
-        if !name.is_empty() && name.len() <= NAME_CAP && name[0] != b'#' {
-            table.entry(id).or_insert_with(|| String::from_utf8_lossy(name).into());
+        let text = |bytes: &[u8]| {
+            let fits = !bytes.is_empty() && bytes.len() <= NAME_CAP;
+            fits.then(|| Arc::<str>::from(String::from_utf8_lossy(bytes)))
+        };
+        if let Some(name) = text(name).filter(|name| !name.starts_with('#')) {
+            let (home, shell) = (fields.nth(1).and_then(text), fields.next().and_then(text));
+            table.entry(id).or_insert(Entry { name, home, shell });
         }
     }
     table
@@ -202,10 +228,13 @@ mod tests {
             b"root:x:0:0:root:/root:/bin/sh\ntoor:x:0:0::/:/bin/sh\n# no:x:5:5\nweb:x:33:33::/:\nbroken\n\
             :x:7:7::\n+nis::::::\nneg:x:-1:1::\nodd\xff:x:9:1::\nstaff:x:50:\ncut:x:6";
         let table = parse(text);
-        let name = |id: u32| table.get(&id).map(|n| &**n);
+        let name = |id: u32| table.get(&id).map(|entry| &*entry.name);
         assert_eq!((name(0), name(33), name(50)), (Some("root"), Some("web"), Some("staff")));
         assert_eq!(name(9), Some("odd\u{fffd}"));
         assert_eq!(table.len(), 4);
+        let of = |id: u32| (table[&id].home.as_deref(), table[&id].shell.as_deref());
+        assert_eq!((of(0), of(33)), ((Some("/root"), Some("/bin/sh")), (Some("/"), None)));
+        assert_eq!(of(50), (None, None));
         assert!(parse(&[&vec![b'x'; NAME_CAP + 1][..], b":x:1:1:"].concat()).is_empty());
     }
 

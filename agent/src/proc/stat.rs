@@ -24,6 +24,10 @@ pub struct Stat {
     pub tty: u32,
     /// `PF_*` flags.
     pub flags: u64,
+    /// Page faults for which nothing had to be read from disk.
+    pub minor_faults: u64,
+    /// Page faults for which something had.
+    pub major_faults: u64,
     /// Threads.
     pub threads: u32,
     /// Start of the thread group leader, clock ticks since boot.
@@ -55,6 +59,8 @@ impl Stat {
             sid: id(6)?,
             tty: device(field(7)?.parse::<i64>().ok()? as u32),
             flags: number(9)?,
+            minor_faults: number(10)?,
+            major_faults: number(12)?,
             threads: id(20)?,
             start_ticks: number(22)?,
             args: (number(48).unwrap_or(0), number(49).unwrap_or(0)),

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use vedette_event::{
-    Clock, Process, UserNames,
+    Clock, Process, ProcessKey, Usage, UserNames,
     recording::{Frame, NameKind},
 };
 
@@ -29,6 +29,8 @@ pub(super) struct Log {
     /// Names as they were asked for while the current record is processed: whatever the system says a moment later,
     /// one record sees one name.
     answers: Vec<(NameKey, Name)>,
+    /// The same for what processes use.
+    usages: Vec<(ProcessKey, u32, Option<Usage>)>,
 }
 
 /// Frames on their way to those who record.
@@ -60,6 +62,7 @@ impl Log {
 
     pub fn end_of_record(&mut self) {
         self.answers.clear();
+        self.usages.clear();
     }
 
     /// The name that `ask` gives, or gave for the same record.
@@ -80,6 +83,22 @@ impl Log {
         name
     }
 
+    /// What `ask` says about a process and a thread of it, or said for the same record.
+    pub fn ask_usage(
+        &mut self,
+        key: ProcessKey,
+        tid: u32,
+        ask: impl FnOnce() -> Option<Usage>,
+    ) -> Option<Usage> {
+        if let Some((.., usage)) = self.usages.iter().find(|(k, t, _)| (*k, *t) == (key, tid)) {
+            return *usage;
+        }
+        let usage = ask();
+        self.usages.push((key, tid, usage));
+        self.frame(&Frame::Usage { key, tid, usage });
+        usage
+    }
+
     /// Asks for the names of a process's users and groups that have not been told yet.
     pub fn learn(&mut self, process: &Process, names: Option<&Names>) {
         let Some(names) = names else { return };
@@ -89,6 +108,10 @@ impl Log {
             if !self.told.contains_key(&(task.ns_mnt, NameKind::User, uid)) {
                 self.ask(NameKind::User, uid, process, || names.user(uid, process));
             }
+        }
+        if !self.told.contains_key(&(task.ns_mnt, NameKind::Home, task.euid)) {
+            self.ask(NameKind::Home, task.euid, process, || names.home(task.euid, process));
+            self.ask(NameKind::Shell, task.euid, process, || names.shell(task.euid, process));
         }
         for gid in [task.gid, task.egid] {
             if !self.told.contains_key(&(task.ns_mnt, NameKind::Group, gid)) {

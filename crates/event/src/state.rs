@@ -52,6 +52,26 @@ pub struct Applied {
     pub incomplete: bool,
 }
 
+/// When events happened, nanoseconds of the clock of the records; 0 where there was none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EventTimes {
+    /// The first event.
+    pub first: u64,
+    /// The event before the last one.
+    pub previous: u64,
+    /// The last one.
+    pub last: u64,
+}
+
+impl EventTimes {
+    fn note(&mut self, time: u64) {
+        if self.first == 0 {
+            (self.first, self.last) = (time, time);
+        }
+        (self.previous, self.last) = (self.last, time);
+    }
+}
+
 /// Processes and control groups of the node.
 #[derive(Debug)]
 pub struct State {
@@ -62,6 +82,7 @@ pub struct State {
     stats: StateStats,
     last_prune: u64,
     hierarchy: Option<u32>,
+    times: EventTimes,
     /// What the process of the last record was before that record changed it.
     before: Option<TaskFacts>,
 }
@@ -78,6 +99,7 @@ impl State {
             stats: StateStats::default(),
             last_prune: 0,
             hierarchy: limits.hierarchy,
+            times: EventTimes::default(),
             before: None,
         }
     }
@@ -96,6 +118,11 @@ impl State {
     /// what the process is afterwards.
     pub fn before(&self) -> Option<&TaskFacts> {
         self.before.as_ref()
+    }
+
+    /// When events happened; the last is that of the record that was applied last, if it is one.
+    pub fn times(&self) -> EventTimes {
+        self.times
     }
 
     /// Applies a record.
@@ -163,6 +190,10 @@ impl State {
         };
         if let Some(id) = applied.process {
             self.follow(id, record);
+            // What was there before is no event.
+            if !matches!(record.body, Body::ProcessSnapshot(_)) {
+                self.times.note(time);
+            }
         }
         applied
     }
@@ -329,8 +360,14 @@ impl State {
 
     /// Puts back what was known at some time: processes, each with its parent's key, in any order.
     #[cfg(feature = "recording")]
-    pub(crate) fn restore(&mut self, mut processes: Vec<(Process, Option<ProcessKey>)>, last_prune: u64) {
+    pub(crate) fn restore(
+        &mut self,
+        mut processes: Vec<(Process, Option<ProcessKey>)>,
+        last_prune: u64,
+        times: EventTimes,
+    ) {
         self.last_prune = last_prune;
+        self.times = times;
         // Of those that had the same number one after the other, the latest has to come last.
         processes.sort_by_key(|(process, _)| (process.key.start, process.key.tgid));
         let mut links = Vec::with_capacity(processes.len());

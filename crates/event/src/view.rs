@@ -4,13 +4,49 @@ use std::sync::Arc;
 
 use crate::{Body, Clock, Container, Process, ProcessId, Record, State};
 
-/// Looks up the names of users and groups. Implementations cache, and share what they hold: a lookup happens on the
+/// Looks up the names of users and groups, and what else no record tells. Implementations cache, and share what they hold: a lookup happens on the
 /// event path, and what it returns must outlive a reload.
 pub trait UserNames {
     /// Name of a user, in the eyes of the host or of the container with this mount namespace.
     fn user(&self, uid: u32, process: &Process) -> Option<Arc<str>>;
     /// Name of a group.
     fn group(&self, gid: u32, process: &Process) -> Option<Arc<str>>;
+    /// Home directory of a user.
+    fn home(&self, _uid: u32, _process: &Process) -> Option<Arc<str>> {
+        None
+    }
+    /// Login shell of a user.
+    fn shell(&self, _uid: u32, _process: &Process) -> Option<Arc<str>> {
+        None
+    }
+    /// What a process and one of its threads use at this moment. Not cached: only a rule or output that wants to know
+    /// asks.
+    fn usage(&self, _process: &Process, _tid: u32) -> Option<Usage> {
+        None
+    }
+}
+
+/// What a process uses, as `proc(5)` tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Open descriptors.
+    pub descriptors: Option<u64>,
+    /// Descriptors that it may open; -1 where there is no limit.
+    pub descriptor_limit: Option<i64>,
+    /// Virtual memory, KiB; like the next two, nothing for threads of the kernel.
+    pub virtual_memory: Option<u64>,
+    /// Resident memory, KiB.
+    pub resident_memory: Option<u64>,
+    /// Swapped memory, KiB.
+    pub swapped_memory: Option<u64>,
+    /// Threads.
+    pub threads: Option<u64>,
+    /// Page faults of the thread for which nothing had to be read from disk.
+    pub minor_faults: Option<u64>,
+    /// Page faults of the thread for which something had.
+    pub major_faults: Option<u64>,
+    /// Time that the thread spent on a CPU, nanoseconds.
+    pub cpu_time: Option<u64>,
 }
 
 /// Knows no names.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use vedette_event::{
-    Process, ProcessKey, State, StateLimits, UserNames,
+    Process, ProcessKey, State, StateLimits, Usage, UserNames,
     abi::{KINDS, Kind},
     alert::{GapInfo, Time},
     decode,
@@ -138,7 +138,7 @@ impl<R: Read> Player<R> {
                         stats.gap_lost += u64::from(gap.total);
                     }
                     pipeline.record(&record, recorded, &mut *on_alert);
-                    recorded.lookups.clear();
+                    recorded.forget();
                 }
                 Err(_) => stats.undecodable += 1,
             },
@@ -150,6 +150,11 @@ impl<R: Read> Player<R> {
             Frame::Name { ns_mnt, kind, id, name } => {
                 if recorded.names.len() < MAX_NAMES {
                     recorded.names.insert((ns_mnt, kind, id), name.map(Arc::from));
+                }
+            }
+            Frame::Usage { key, tid, usage } => {
+                if recorded.usages.len() < MAX_LOOKUPS {
+                    recorded.usages.push((key, tid, usage));
                 }
             }
             Frame::Time(now) => pipeline.advance(now, &mut *on_alert),
@@ -168,6 +173,7 @@ impl<R: Read> Player<R> {
             Frame::End => {}
             Frame::Container { id, knowledge, metadata, .. } if !restore.is_open() => {
                 pipeline.container(id, knowledge, *metadata, recorded, &mut *on_alert);
+                recorded.forget();
             }
             Frame::Pod { uid, pod } if !restore.is_open() => pipeline.pod(uid, pod.map(|pod| *pod)),
             frame => {
@@ -194,9 +200,17 @@ struct Recorded {
     /// For the next record, in the order in which they were asked for.
     lookups: VecDeque<(ProcessKey, Option<Box<Process>>)>,
     names: HashMap<(u32, NameKind, u32), Option<Arc<str>>>,
+    /// For the next record.
+    usages: Vec<(ProcessKey, u32, Option<Usage>)>,
 }
 
 impl Recorded {
+    /// What was asked for at one moment is no answer at the next.
+    fn forget(&mut self) {
+        self.lookups.clear();
+        self.usages.clear();
+    }
+
     fn name(&self, kind: NameKind, id: u32, process: &Process) -> Option<Arc<str>> {
         self.names.get(&(process.task.ns_mnt, kind, id)).cloned().flatten()
     }
@@ -209,6 +223,19 @@ impl UserNames for Recorded {
 
     fn group(&self, gid: u32, process: &Process) -> Option<Arc<str>> {
         self.name(NameKind::Group, gid, process)
+    }
+
+    fn home(&self, uid: u32, process: &Process) -> Option<Arc<str>> {
+        self.name(NameKind::Home, uid, process)
+    }
+
+    fn shell(&self, uid: u32, process: &Process) -> Option<Arc<str>> {
+        self.name(NameKind::Shell, uid, process)
+    }
+
+    fn usage(&self, process: &Process, tid: u32) -> Option<Usage> {
+        let (.., usage) = self.usages.iter().find(|(key, t, _)| (*key, *t) == (process.key, tid))?;
+        *usage
     }
 }
 

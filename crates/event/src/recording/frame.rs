@@ -8,7 +8,7 @@ use vedette_abi::StdFile;
 
 use super::fields::{In, Out};
 use crate::{
-    Exec, Knowledge, Metadata, Origin, Pod, Process, ProcessKey,
+    EventTimes, Exec, Knowledge, Metadata, Origin, Pod, Process, ProcessKey, Usage,
     alert::GapInfo,
     process::{ExeFacts, Stdio},
 };
@@ -20,7 +20,13 @@ pub enum NameKind {
     User,
     /// A group's.
     Group,
+    /// No name: the home directory of a user.
+    Home,
+    /// No name: the login shell of a user.
+    Shell,
 }
+
+const NAME_KINDS: [NameKind; 4] = [NameKind::User, NameKind::Group, NameKind::Home, NameKind::Shell];
 
 /// What the engine knew besides its tables when a snapshot was taken.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,11 +35,13 @@ pub struct Snapshot {
     pub number: u64,
     /// When the tables were pruned last, nanoseconds of the clock of the records.
     pub last_prune: u64,
+    /// When events happened.
+    pub times: EventTimes,
     /// Losses that no alert had told yet.
     pub gaps: Vec<GapInfo>,
 }
 
-/// One entry. Answers ([`Frame::Lookup`], [`Frame::Name`]) stand before the record that asked for them.
+/// One entry. Answers ([`Frame::Lookup`], [`Frame::Name`], [`Frame::Usage`]) stand before the record that asked for them.
 #[derive(Clone, Debug)]
 #[allow(clippy::large_enum_variant, reason = "one at a time, and most are records")]
 pub enum Frame<'a> {
@@ -91,12 +99,21 @@ pub enum Frame<'a> {
     Name {
         /// Inode number of the mount namespace.
         ns_mnt: u32,
-        /// User or group.
+        /// Of what, or what instead of a name.
         kind: NameKind,
         /// The number.
         id: u32,
         /// The name; `None` where there is none.
         name: Option<&'a str>,
+    },
+    /// What a process and one of its threads used when the next record asked.
+    Usage {
+        /// The process.
+        key: ProcessKey,
+        /// The thread.
+        tid: u32,
+        /// The answer; `None` when it was gone.
+        usage: Option<Usage>,
     },
     /// The recorder could not keep up: so many records are missing here. A snapshot follows.
     Lost {
@@ -125,6 +142,7 @@ const LOST: u8 = 9;
 const TIME: u8 = 10;
 const END: u8 = 11;
 const POD: u8 = 12;
+const USAGE: u8 = 13;
 
 /// Bytes before the body of a frame: kind and length.
 pub(super) const FRAME_HEAD: usize = 5;
@@ -137,6 +155,8 @@ impl<'a> Frame<'a> {
             Self::SnapshotBegin(snapshot) => frame(out, SNAPSHOT_BEGIN, |o| {
                 o.u64(snapshot.number);
                 o.u64(snapshot.last_prune);
+                let EventTimes { first, previous, last } = snapshot.times;
+                [first, previous, last].into_iter().for_each(|time| o.u64(time));
                 // Plain data: it always has a JSON form.
                 o.bytes(&serde_json::to_vec(&snapshot.gaps).unwrap_or_default());
             }),
@@ -160,10 +180,18 @@ impl<'a> Frame<'a> {
             }),
             Self::Name { ns_mnt, kind, id, name } => frame(out, NAME, |o| {
                 o.u32(*ns_mnt);
-                o.u8(u8::from(*kind == NameKind::Group));
+                o.u8(NAME_KINDS.iter().position(|x| x == kind).unwrap_or(0) as u8);
                 o.u32(*id);
                 o.u8(u8::from(name.is_some()));
                 o.bytes(name.unwrap_or_default().as_bytes());
+            }),
+            Self::Usage { key, tid, usage } => frame(out, USAGE, |o| {
+                write_key(o, *key);
+                o.u32(*tid);
+                o.u8(u8::from(usage.is_some()));
+                if let Some(usage) = usage {
+                    figures(usage).into_iter().for_each(|figure| o.option(figure));
+                }
             }),
             Self::Lost { records, from, to } => frame(out, LOST, |o| {
                 o.u64(*records);
@@ -177,7 +205,7 @@ impl<'a> Frame<'a> {
 
     /// Whether this build knows the kind of an encoded frame.
     pub(super) fn is_known(raw: &[u8]) -> bool {
-        raw.first().is_some_and(|kind| (RECORD..=POD).contains(kind))
+        raw.first().is_some_and(|kind| (RECORD..=USAGE).contains(kind))
     }
 
     /// Decodes a frame with its head.
@@ -193,6 +221,7 @@ impl<'a> Frame<'a> {
             SNAPSHOT_END => i.u64().map(|left_out| Self::SnapshotEnd { left_out }),
             LOOKUP => lookup(&mut i),
             NAME => name(&mut i),
+            USAGE => usage(&mut i),
             LOST => lost(&mut i),
             TIME => i.u64().map(Self::Time),
             END => Some(Self::End),
@@ -318,7 +347,8 @@ fn process_of<'a>(i: &mut In<'_>) -> Option<Frame<'a>> {
 
 fn snapshot(i: &mut In<'_>) -> Option<Snapshot> {
     let (number, last_prune) = (i.u64()?, i.u64()?);
-    Some(Snapshot { number, last_prune, gaps: serde_json::from_slice(i.bytes()?).ok()? })
+    let times = EventTimes { first: i.u64()?, previous: i.u64()?, last: i.u64()? };
+    Some(Snapshot { number, last_prune, times, gaps: serde_json::from_slice(i.bytes()?).ok()? })
 }
 
 fn cgroup<'a>(i: &mut In<'a>) -> Option<Frame<'a>> {
@@ -353,8 +383,43 @@ fn lookup<'a>(i: &mut In<'_>) -> Option<Frame<'a>> {
 
 fn name<'a>(i: &mut In<'a>) -> Option<Frame<'a>> {
     let ns_mnt = i.u32()?;
-    let kind = if i.u8()? == 0 { NameKind::User } else { NameKind::Group };
+    let kind = *NAME_KINDS.get(usize::from(i.u8()?))?;
     Some(Frame::Name { ns_mnt, kind, id: i.u32()?, name: optional_text(i)? })
+}
+
+/// The order in which they are written.
+fn figures(usage: &Usage) -> [Option<u64>; 9] {
+    let u = usage;
+    [
+        u.descriptors,
+        u.descriptor_limit.map(i64::cast_unsigned),
+        u.virtual_memory,
+        u.resident_memory,
+        u.swapped_memory,
+        u.threads,
+        u.minor_faults,
+        u.major_faults,
+        u.cpu_time,
+    ]
+}
+
+fn usage<'a>(i: &mut In<'a>) -> Option<Frame<'a>> {
+    let (key, tid) = (read_key(i)?, i.u32()?);
+    let usage = match i.u8()? {
+        0 => None,
+        _ => Some(Usage {
+            descriptors: i.option()?,
+            descriptor_limit: i.option()?.map(u64::cast_signed),
+            virtual_memory: i.option()?,
+            resident_memory: i.option()?,
+            swapped_memory: i.option()?,
+            threads: i.option()?,
+            minor_faults: i.option()?,
+            major_faults: i.option()?,
+            cpu_time: i.option()?,
+        }),
+    };
+    Some(Frame::Usage { key, tid, usage })
 }
 
 fn lost<'a>(i: &mut In<'_>) -> Option<Frame<'a>> {

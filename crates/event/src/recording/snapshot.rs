@@ -143,7 +143,7 @@ impl Restored {
                 container.metadata = metadata;
             });
         }
-        state.restore(self.processes, self.snapshot.last_prune);
+        state.restore(self.processes, self.snapshot.last_prune, self.snapshot.times);
         state
     }
 }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::{snapshot::Restore, *};
 use crate::{
-    Knowledge, Metadata, Origin, Pod, Process, ProcessKey, State, StateLimits,
+    EventTimes, Knowledge, Metadata, Origin, Pod, Process, ProcessKey, State, StateLimits, Usage,
     alert::{GapInfo, Time},
     decode,
     testing::RecordBuilder,
@@ -92,7 +92,12 @@ fn what_is_written_is_read() {
         to: Time(2),
     };
     let frames = [
-        Frame::SnapshotBegin(Snapshot { number: 4, last_prune: 5, gaps: vec![gap] }),
+        Frame::SnapshotBegin(Snapshot {
+            number: 4,
+            last_prune: 5,
+            times: EventTimes { first: 6, previous: 7, last: 8 },
+            gaps: vec![gap],
+        }),
         Frame::Cgroup { id: 1, path: "/a", retired: Some(3) },
         Frame::Container {
             id: "c",
@@ -108,6 +113,13 @@ fn what_is_written_is_read() {
         Frame::Lookup { key: key(10), found: None },
         Frame::Name { ns_mnt: 4, kind: NameKind::Group, id: 0, name: Some("root") },
         Frame::Name { ns_mnt: 4, kind: NameKind::User, id: 8, name: None },
+        Frame::Usage { key: key(4), tid: 5, usage: None },
+        Frame::Usage {
+            key: key(4),
+            tid: 4,
+            usage: Some(Usage { descriptor_limit: Some(-1), threads: Some(2), ..Usage::default() }),
+        },
+        Frame::Name { ns_mnt: 4, kind: NameKind::Shell, id: 0, name: Some("/bin/sh") },
         Frame::Record(&bytes),
         Frame::Lost { records: 5, from: 6, to: 7 },
         Frame::Time(8),

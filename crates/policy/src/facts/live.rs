@@ -12,9 +12,10 @@ mod path;
 mod process;
 mod stdio;
 mod text;
+mod usage;
 
 use vedette_event::{
-    Record, View,
+    Record, Usage, View,
     abi::{self, Call, Kind},
 };
 
@@ -43,6 +44,8 @@ pub struct LiveFacts<'v> {
     /// The flags of an open, likewise.
     flags: OnceCell<Assembled<160>>,
     names: Names,
+    /// What the process uses, likewise.
+    usage: OnceCell<Option<Usage>>,
 }
 
 /// Names of users and groups that were looked up for the event, so that values can borrow them.
@@ -51,6 +54,8 @@ struct Names {
     user: OnceCell<Option<Arc<str>>>,
     login: OnceCell<Option<Arc<str>>>,
     group: OnceCell<Option<Arc<str>>>,
+    home: OnceCell<Option<Arc<str>>>,
+    shell: OnceCell<Option<Arc<str>>>,
 }
 
 /// By the call's number: the event type of its name.
@@ -85,6 +90,7 @@ impl<'v> LiveFacts<'v> {
             second: OnceCell::new(),
             flags: OnceCell::new(),
             names: Names::default(),
+            usage: OnceCell::new(),
         })
     }
 

@@ -19,13 +19,18 @@ const HOST: &str = "host";
 /// What the fields of probes say where there is none.
 const NO_PROBE: &str = "NONE";
 
+/// Id of the container, shortened; `host` outside of containers.
+pub fn id<'a>(facts: &LiveFacts<'a>) -> &'a str {
+    facts.view.container().map_or(HOST, |c| c.short_id())
+}
+
 /// The value of a field of this family, or `None` where it belongs to another.
 pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId, arg: &FieldArg) -> Option<Value<'a>> {
     use FieldId as F;
     let container = facts.view.container();
     let started = || container.and_then(|c| c.started(facts.view.clock));
     match field {
-        F::ContainerId => Some(container.map_or(HOST, |c| c.short_id()).into()),
+        F::ContainerId => Some(id(facts).into()),
         F::ContainerFullId => Some(container.map_or(HOST, |c| c.id.as_str()).into()),
         F::ContainerStartTs => Some(started().into()),
         F::ContainerDuration => Some(started().map(|time| facts.view.time().saturating_sub(time)).into()),

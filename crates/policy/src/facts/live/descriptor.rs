@@ -10,7 +10,7 @@ use vedette_event::{
 };
 
 use super::{
-    LiveFacts, event,
+    LiveFacts, container, event,
     path::{self, Which},
 };
 use crate::field::FieldId;
@@ -81,6 +81,13 @@ fn fd_type(facts: &LiveFacts<'_>) -> Option<(&'static str, &'static str)> {
         return connection.fd_type();
     }
     descriptor(facts).filter(|d| d.inode.ino != 0).map(|d| kind::of(d.inode, d.path))
+}
+
+/// A name or path with the container's id before it.
+fn in_container<'a>(facts: &LiveFacts<'_>, text: &Value<'_>) -> Value<'a> {
+    let Value::Bytes(text) = text else { return Value::Absent };
+    let id = container::id(facts);
+    Value::Bytes([id.as_bytes(), b":", text].concat().into())
 }
 
 /// The values of a field that has one for each end; false where it is none.
@@ -154,10 +161,6 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId) -> Option<Value<'a>> {
             Some(number) => number.into(),
             None => Value::Absent,
         },
-        F::FdUid => match number(facts) {
-            Some(number) if number >= 0 => Value::owned(format!("{}{number}", facts.view.record.header.tid)),
-            _ => Value::Absent,
-        },
         F::FdType => fd_type(facts).map(|t| t.0).into(),
         F::FdTypechar => fd_type(facts).map(|t| t.1).into(),
         F::FdName => name(facts),
@@ -177,6 +180,12 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId) -> Option<Value<'a>> {
         | F::FsPathTarget
         | F::FsPathTargetraw => fs_path(facts, field),
         F::FdDirectory => map_path(facts, path::directory),
+        F::FdUid => match get(facts, F::FdNum)?.as_whole() {
+            Some(number) => Value::owned(format!("{}{number}", facts.view.record.header.tid)),
+            None => Value::Absent,
+        },
+        F::FdContainername => in_container(facts, &name(facts)),
+        F::FdContainerdirectory => in_container(facts, &map_path(facts, path::directory)),
         F::FdFilename => map_path(facts, path::filename),
         F::FdDev => inode().map(|i| i.dev).into(),
         F::FdDevMajor => inode().map(|i| i.dev >> 20).into(),

@@ -1,7 +1,7 @@
 //! `evt.*` and `syscall.*`.
 
 use vedette_event::{
-    Body,
+    Body, View,
     abi::{Call, FileOpen, Kind},
 };
 
@@ -85,6 +85,11 @@ fn direction(facts: &LiveFacts<'_>) -> Option<&'static str> {
     }
 }
 
+/// How long before an event a time was, nanoseconds. CPUs may hand their events over a little out of order.
+fn since(view: &View<'_>, time: u64) -> u64 {
+    view.record.header.time.saturating_sub(time)
+}
+
 /// The value of a field of this family, or `None` where it belongs to another.
 pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId, arg: &FieldArg) -> Option<Value<'a>> {
     use FieldId as F;
@@ -112,6 +117,10 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId, arg: &FieldArg) -> Opti
         F::EvtRawtime => time.into(),
         F::EvtRawtimeS => (time / 1_000_000_000).into(),
         F::EvtRawtimeNs => (time % 1_000_000_000).into(),
+        F::EvtReltime => since(view, view.state.times().first).into(),
+        F::EvtReltimeS => (since(view, view.state.times().first) / 1_000_000_000).into(),
+        F::EvtReltimeNs => (since(view, view.state.times().first) % 1_000_000_000).into(),
+        F::EvtDeltatime => since(view, view.state.times().previous).into(),
         F::EvtDir => "<".into(),
         F::EvtType => facts.event_type.name().into(),
         F::EvtTypeIs => u64::from(arg.key() == Some(facts.event_type.name())).into(),

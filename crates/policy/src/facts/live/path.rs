@@ -8,7 +8,7 @@ use std::cell::OnceCell;
 
 use vedette_event::{
     Body, Strings,
-    abi::{Call, FileOpen, path_flags},
+    abi::{Call, FileOpen},
 };
 
 use super::{LiveFacts, text::Assembled};

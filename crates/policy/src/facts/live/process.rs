@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use vedette_event::{Process, abi::path_flags, process::split_strings};
 
-use super::{LiveFacts, stdio, text};
+use super::{LiveFacts, stdio, text, usage};
 use crate::field::{FieldArg, FieldId};
 use crate::value::Value;
 
@@ -302,15 +302,18 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId, arg: &FieldArg) -> Opti
         }
         F::ThreadIsmain => (view.record.header.tid == process.key.tgid).into(),
         F::UserUid => subject.euid.into(),
+        F::UserHomedir => name(&facts.names.home, || view.names.home(subject.euid, process)),
+        F::UserShell => name(&facts.names.shell, || view.names.shell(subject.euid, process)),
         F::UserName => name(&facts.names.user, || view.names.user(subject.euid, process)),
         F::UserLoginuid => (subject.loginuid as i32).into(),
         F::UserLoginname if subject.loginuid != u32::MAX => {
             name(&facts.names.login, || view.names.user(subject.loginuid, process))
         }
 
+        F::ThreadCgroup | F::ThreadCgroups => usage::cgroup(facts, field, arg),
         F::GroupGid => subject.egid.into(),
         F::GroupName => name(&facts.names.group, || view.names.group(subject.egid, process)),
-        _ => return None,
+        _ => return usage::get(facts, field),
     })
 }
 

@@ -36,7 +36,6 @@ pub struct Argument {
 
 /// Where an argument is in the record.
 #[derive(Debug, Clone, Copy)]
-#[allow(dead_code, reason = "families of calls arrive one by one")]
 pub enum From {
     /// What the kernel holds about the process after the call.
     Task(fn(&TaskFacts) -> u64),
@@ -60,7 +59,6 @@ pub enum From {
 
 /// How an argument is written.
 #[derive(Debug, Clone, Copy)]
-#[allow(dead_code, reason = "families of calls arrive one by one")]
 pub enum Form {
     /// A signed number.
     Dec,
