@@ -5,7 +5,7 @@ use std::{env, path::PathBuf};
 fn main() {
     println!("cargo::rerun-if-env-changed=VEDETTE_BPF_OBJECT");
     // Embedded by a macro that does not notice a file that is new.
-    println!("cargo::rerun-if-changed=../deploy/policies/default");
+    println!("cargo::rerun-if-changed=../deploy/policies");
     let object = env::var_os("VEDETTE_BPF_OBJECT").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/ebpf/vedette-ebpf.o"),
         PathBuf::from,

@@ -51,13 +51,45 @@ fn output(ring: Ring, data: *mut u8, len: u64) -> i64 {
     unsafe { bpf_ringbuf_output(map.cast_mut().cast(), data.cast(), len, 0) }
 }
 
+/// Who did it, as a header tells.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Who {
+    /// The control group.
+    pub cgroup: u64,
+    /// When the thread group leader started.
+    pub start: u64,
+    /// Process id.
+    pub tgid: u32,
+    /// Thread id.
+    pub tid: u32,
+}
+
+impl Who {
+    /// A task.
+    #[inline(always)]
+    pub fn of(task: Task) -> Self {
+        Self {
+            cgroup: task.cgroup_id(),
+            start: task.group_leader().start_boottime(),
+            tgid: task.tgid(),
+            tid: task.pid(),
+        }
+    }
+}
+
 /// Hands the record to the ring of its kind. `task` is the task the header names.
 #[inline(always)]
-pub fn emit(kind: Kind, call: u8, flags: u16, task: Task, mut record: Record) {
+pub fn emit(kind: Kind, call: u8, flags: u16, task: Task, record: Record) {
+    emit_for(kind, call, flags, 0, Who::of(task), record);
+}
+
+/// The same, for what is reported by another task than the one that did it. `op` is the operation of io_uring.
+#[inline(always)]
+pub fn emit_for(kind: Kind, call: u8, flags: u16, op: u32, who: Who, mut record: Record) {
     let Some(cpu) = cpu_state() else { return };
     let cpu = unsafe { &mut *cpu };
     let ring = kind.ring();
-    let leader = task.group_leader();
     let len = record.len();
     cpu.produced[kind as usize] += 1;
     cpu.seq[ring as usize] += 1;
@@ -68,13 +100,13 @@ pub fn emit(kind: Kind, call: u8, flags: u16, task: Task, mut record: Record) {
         call,
         seq: cpu.seq[ring as usize],
         time: unsafe { bpf_ktime_get_boot_ns() },
-        cgroup: task.cgroup_id(),
-        start: leader.start_boottime(),
-        tgid: task.tgid(),
-        tid: task.pid(),
+        cgroup: who.cgroup,
+        start: who.start,
+        tgid: who.tgid,
+        tid: who.tid,
         cpu: unsafe { bpf_get_smp_processor_id() } as u16,
         flags,
-        io_uring_op: 0,
+        io_uring_op: op,
     };
     *record.header() = header;
     if report_gap(cpu, ring, &header) && output(ring, record.as_ptr(), masked::<0x7fff>(len)) == 0 {

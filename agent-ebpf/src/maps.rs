@@ -3,12 +3,16 @@
 use crate::{
     mounts::{KnownMounts, MountKey, Search},
     path::Walk,
+    probes::Pending,
 };
+use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::{
     macros::map,
     maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
 };
-use vedette_abi::{CALLS as CALLS_MAX, CallSpec, CpuState, Filter, RECORD_CAP, SYSCALLS, ScopeKey};
+use vedette_abi::{
+    CALLS as CALLS_MAX, CallSpec, CpuState, Filter, IO_URING_OPS, RECORD_CAP, SYSCALLS, ScopeKey,
+};
 
 /// Bytes behind [`RECORD_CAP`] so that the longest string may begin at the last offset.
 pub const RECORD_SLACK: usize = 0x4000;
@@ -67,6 +71,10 @@ pub static HANDLERS: ProgramArray = ProgramArray::with_max_entries(CALLS_MAX as 
 #[map]
 pub static SPECS: Array<CallSpec> = Array::with_max_entries(CALLS_MAX as u32, 0);
 
+/// Processes in an `execveat`: by the time the exec is done the kernel has put the number of `execve` in its place.
+#[map]
+pub static EXECVEAT: LruHashMap<u32, u8> = LruHashMap::with_max_entries(256, 0);
+
 /// Which of the two filters is live.
 #[map]
 pub static GENERATION: Array<u32> = Array::with_max_entries(1, 0);
@@ -78,3 +86,16 @@ pub static FILTERS: Array<Filter> = Array::with_max_entries(2, 0);
 /// By generation and control group: the scopes it is in. The loader sets the size.
 #[map]
 pub static SCOPES: HashMap<ScopeKey, u64> = HashMap::with_max_entries(1024, 0);
+
+/// By operation of io_uring: what it is reported as, the call in the low byte and its kind in the high byte; 0 = not
+/// traced.
+#[map]
+pub static IO_URING_CALLS: Array<u16> = Array::with_max_entries(IO_URING_OPS, 0);
+
+/// By address: the requests of io_uring that are under way. Memory is taken as it is needed.
+#[map]
+pub static IO_URING_PENDING: HashMap<u64, Pending> = HashMap::with_max_entries(16_384, BPF_F_NO_PREALLOC);
+
+/// By address, plus 1 for the second: the names that requests under way were passed.
+#[map]
+pub static IO_URING_NAMES: HashMap<u64, [u8; 4096]> = HashMap::with_max_entries(8192, BPF_F_NO_PREALLOC);

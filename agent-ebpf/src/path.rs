@@ -7,7 +7,7 @@ use aya_ebpf::helpers::{
     generated::{bpf_loop, bpf_probe_read_kernel},
 };
 use core::ffi::c_void;
-use vedette_abi::{PATH_CAP, path_flags};
+use vedette_abi::{PATH_CAP, STDIO_PATH_CAP, path_flags};
 
 use crate::{
     kernel::{Dentry, Mount, SuperBlock, Task},
@@ -274,4 +274,19 @@ fn append_through(record: &mut Record, seen: &Seen, mount: Mount, root: Dentry) 
         return 0;
     }
     append_walked(record, buf, found.len)
+}
+
+/// The same of at most [`STDIO_PATH_CAP`] bytes: of a longer path the end.
+#[inline(always)]
+pub fn append_short(record: &mut Record, dentry: Dentry, mount: Mount) -> (u16, u32) {
+    let before = record.len();
+    let (len, flags) = append(record, dentry, mount);
+    if u64::from(len) <= STDIO_PATH_CAP as u64 {
+        return (len, flags);
+    }
+    // What is too long is appended once more, from where the end of it begins.
+    record.truncate(before);
+    let Some(buf) = this_cpu() else { return (0, flags) };
+    let from = unsafe { (&raw const (*buf).bytes).cast::<u8>().add(PATH_CAP - STDIO_PATH_CAP) };
+    (record.append_kernel(from, STDIO_PATH_CAP as u64), flags | path_flags::CUT)
 }

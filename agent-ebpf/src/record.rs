@@ -43,6 +43,13 @@ impl Record {
         Some(record)
     }
 
+    /// This CPU's buffer as it is, in a callback of the program that began it.
+    #[inline(always)]
+    pub fn resume() -> Option<Self> {
+        let base = RECORDS.get_ptr_mut(unsafe { bpf_get_smp_processor_id() })?;
+        Some(Self { base: base.cast::<RecordBuf>().cast::<u8>() })
+    }
+
     /// The header.
     #[inline(always)]
     pub fn header(&mut self) -> &mut Header {
@@ -76,6 +83,12 @@ impl Record {
     #[inline(always)]
     pub fn byte_at(&self, offset: u64) -> u8 {
         unsafe { core::ptr::read_volatile(self.base.add(masked::<{ OFFSET_MASK as i32 }>(offset) as usize)) }
+    }
+
+    /// Takes off what was appended after a [`Self::len`] of before.
+    #[inline(always)]
+    pub fn truncate(&mut self, len: u64) {
+        self.set_len(len);
     }
 
     /// Whether these bytes were written there.

@@ -32,6 +32,7 @@ const RUN_HELP: &str = "\
 Examples:
   vedette-agent run                                  built-in policies, alerts on the terminal
   vedette-agent run --policy /etc/vedette/policies   those in a directory as well; they are read again when they change
+  vedette-agent run --level strict                   more of the built-in rules: for who looks at alerts by day
   vedette-agent run --no-default-policies --policy my.yaml --output json | jq .rule
 
 Needs root (or CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH) and a kernel with BTF.
@@ -49,6 +50,11 @@ pub struct RunArgs {
     /// Leave out the built-in policies.
     #[arg(long)]
     pub no_default_policies: bool,
+
+    /// Which rules are on: those quiet enough to page someone, those for daily work as well, or all, as context for
+    /// hunting [default: default].
+    #[arg(long, value_enum, value_name = "LEVEL")]
+    pub level: Option<Level>,
 
     /// How alerts look [default: text on a terminal, else json].
     #[arg(long, value_enum)]
@@ -130,6 +136,28 @@ pub enum Output {
     Json,
     /// One OCSF Detection Finding (class 2004) a line.
     Ocsf,
+}
+
+/// Which rules are on, by what they say of themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Those quiet enough to page someone.
+    Default,
+    /// Those, and what everyday work may explain.
+    Strict,
+    /// All: context for hunting.
+    Audit,
+}
+
+impl From<Level> for vedette_policy::Level {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Default => Self::Default,
+            Level::Strict => Self::Strict,
+            Level::Audit => Self::Audit,
+        }
+    }
 }
 
 /// Which of several matching rules fire.

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use crate::{
-    cli::{Output, RuleMatching, RunArgs},
+    cli::{Level, Output, RuleMatching, RunArgs},
     identity::{IdentitySettings, PodSettings},
 };
 
@@ -34,6 +34,7 @@ pub enum ConfigError {
 struct File {
     policies: Vec<PathBuf>,
     default_policies: Option<bool>,
+    level: Option<Level>,
     output: Option<Output>,
     alerts: Vec<PathBuf>,
     metrics: Option<SocketAddr>,
@@ -84,6 +85,8 @@ pub struct Config {
     pub policies: Vec<PathBuf>,
     /// Whether the built-in policies are loaded.
     pub default_policies: bool,
+    /// Which rules are on.
+    pub level: vedette_policy::Level,
     /// How alerts look; `None`: as befits where they go.
     pub output: Option<Output>,
     /// Where alerts go; `-` is standard output.
@@ -175,6 +178,7 @@ impl Config {
         Ok(Self {
             policies,
             default_policies: !args.no_default_policies && file.default_policies.unwrap_or(true),
+            level: args.level.or(file.level).map_or(vedette_policy::Level::Default, Into::into),
             output: args.output.or(file.output),
             alerts: if alerts.is_empty() { vec![PathBuf::from("-")] } else { alerts },
             metrics: args.metrics.or(file.metrics),
@@ -290,7 +294,7 @@ mod tests {
         let path = dir.path().join("agent.yaml");
         std::fs::write(
             &path,
-            "policies: [/a]\noutput: json\nhostname: n1\neventsRing: 1MiB\ndefaultPolicies: false\n",
+            "policies: [/a]\noutput: json\nhostname: n1\neventsRing: 1MiB\ndefaultPolicies: false\nlevel: audit\n",
         )
         .unwrap();
         let args = RunArgs {
@@ -305,6 +309,7 @@ mod tests {
         assert_eq!(config.events_ring, 1 << 20);
         assert_eq!(config.policies, [PathBuf::from("/a"), PathBuf::from("/b")]);
         assert!(!config.default_policies);
+        assert_eq!(config.level, vedette_policy::Level::Audit);
     }
 
     #[test]

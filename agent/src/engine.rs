@@ -298,6 +298,9 @@ impl Work {
             // No record tells of these changes.
             self.tap.resync(&self.pipeline, self.names.as_ref());
         }
+        if found.groups_added != before.groups_added {
+            self.ask_for_all();
+        }
     }
 
     /// Records of process state were lost.

@@ -77,7 +77,8 @@ async fn watch(args: &EventsArgs, selection: Selection, signals: &mut Signals) -
         kubernetes: false,
     };
     let Attached { sensor, pump, state, proc, names, clock, node, .. } = attach(&options, &plan)?;
-    for sentence in degraded::sentences(&lock(&sensor), &selection.set) {
+    for sentence in degraded::sentences(&lock(&sensor), &selection.set, degraded::IdentitySources::default())
+    {
         eprintln!("not available: {sentence}");
     }
     let (_, unavailable) = report::program_counts(&lock(&sensor));

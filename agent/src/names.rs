@@ -63,7 +63,7 @@ impl Shared {
 
 #[derive(Debug, Default)]
 struct Spaces {
-    by_ns: HashMap<u32, Space>,
+    by_key: HashMap<Key, Space>,
     /// Counts lookups, to tell which namespace was used last.
     clock: u64,
 }
@@ -79,9 +79,18 @@ struct Space {
     used: u64,
 }
 
+/// A mount namespace. The kernel gives the number of one that is gone to the next that is made, often at once; so the
+/// control group, which differs between containers and is never given twice, belongs to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    ns: u32,
+    /// 0 for the agent's and the host's own, which stay.
+    cgroup: u64,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Request {
-    ns: u32,
+    key: Key,
     place: Place,
 }
 
@@ -123,18 +132,19 @@ impl Names {
         let ns = process.task.ns_mnt;
         let own = self.own.unwrap_or(0);
         if ns == 0 || ns == own {
-            Request { ns: own, place: Place::Own }
+            Request { key: Key { ns: own, cgroup: 0 }, place: Place::Own }
         } else if Some(ns) == self.init {
-            Request { ns, place: Place::Init }
+            Request { key: Key { ns, cgroup: 0 }, place: Place::Init }
         } else {
-            Request { ns, place: Place::Of { tgid: process.key.tgid, ns } }
+            let key = Key { ns, cgroup: process.task.cgroup };
+            Request { key, place: Place::Of { tgid: process.key.tgid, ns } }
         }
     }
 
     fn lookup(&self, which: Which, id: u32, process: &Process) -> Option<Arc<str>> {
         let request = self.place(process);
         let mut spaces = self.shared.lock();
-        let (space, mut name) = spaces.find(request.ns, which, id);
+        let (space, mut name) = spaces.find(request.key, which, id);
         let (first, age) = (space.checked.is_none(), space.checked.map(|c| c.elapsed()));
         let fresh = if name.is_some() { FRESH } else { FRESH_UNKNOWN };
         if age.is_some_and(|age| age < fresh) || (space.requested && !first) {
@@ -147,13 +157,13 @@ impl Names {
         };
         // A name that is known is good enough meanwhile, and nobody waits twice for the same request.
         if asked && name.is_none() {
-            let reading = |spaces: &mut Spaces| spaces.by_ns.get(&request.ns).is_some_and(|s| s.requested);
+            let reading = |spaces: &mut Spaces| spaces.by_key.get(&request.key).is_some_and(|s| s.requested);
             let (mut spaces, _) = self
                 .shared
                 .changed
                 .wait_timeout_while(spaces, WAIT, reading)
                 .unwrap_or_else(PoisonError::into_inner);
-            name = spaces.find(request.ns, which, id).1;
+            name = spaces.find(request.key, which, id).1;
         }
         name
     }
@@ -171,15 +181,15 @@ impl UserNames for Names {
 
 impl Spaces {
     /// The namespace, made room for if it is new, and the name in it.
-    fn find(&mut self, ns: u32, which: Which, id: u32) -> (&mut Space, Option<Arc<str>>) {
+    fn find(&mut self, key: Key, which: Which, id: u32) -> (&mut Space, Option<Arc<str>>) {
         self.clock += 1;
-        if self.by_ns.len() >= NAMESPACES
-            && !self.by_ns.contains_key(&ns)
-            && let Some(oldest) = self.by_ns.iter().min_by_key(|(_, s)| s.used).map(|(ns, _)| *ns)
+        if self.by_key.len() >= NAMESPACES
+            && !self.by_key.contains_key(&key)
+            && let Some(oldest) = self.by_key.iter().min_by_key(|(_, s)| s.used).map(|(key, _)| *key)
         {
-            self.by_ns.remove(&oldest);
+            self.by_key.remove(&oldest);
         }
-        let space = self.by_ns.entry(ns).or_insert_with(|| Space {
+        let space = self.by_key.entry(key).or_insert_with(|| Space {
             files: Arc::default(),
             checked: None,
             requested: false,
@@ -196,10 +206,10 @@ impl Spaces {
 
 /// Answers one request, in the thread.
 fn read(shared: &Shared, reader: &mut Reader, request: Request) {
-    let Some(old) = shared.lock().by_ns.get(&request.ns).map(|s| Arc::clone(&s.files)) else { return };
+    let Some(old) = shared.lock().by_key.get(&request.key).map(|s| Arc::clone(&s.files)) else { return };
     let new = reader.read(request.place, &old);
     let mut spaces = shared.lock();
-    if let Some(space) = spaces.by_ns.get_mut(&request.ns) {
+    if let Some(space) = spaces.by_key.get_mut(&request.key) {
         if let Some(new) = new {
             space.files = Arc::new(new);
         }

@@ -6,7 +6,7 @@ mod watch;
 use std::{path::PathBuf, sync::Arc};
 
 use include_dir::{Dir, include_dir};
-use vedette_policy::{PolicySet, Severity, Source, load};
+use vedette_policy::{Level, PolicySet, Severity, Source, load};
 
 pub use plan::plan;
 pub use watch::{Change, Watch};
@@ -14,7 +14,7 @@ pub use watch::{Change, Watch};
 use crate::config::Config;
 
 /// The policies that every build carries.
-static BUILT_IN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../deploy/policies/default");
+static BUILT_IN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/../deploy/policies");
 
 /// Why policies could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +32,8 @@ pub enum PolicyError {
 pub struct Origin {
     /// Whether the built-in policies are among them.
     pub built_in: bool,
+    /// Which of their rules are on.
+    pub level: Level,
     /// Files and directories.
     pub paths: Vec<PathBuf>,
 }
@@ -39,7 +41,7 @@ pub struct Origin {
 impl Origin {
     /// As the settings say.
     pub fn of(config: &Config) -> Self {
-        Self { built_in: config.default_policies, paths: config.policies.clone() }
+        Self { built_in: config.default_policies, level: config.level, paths: config.policies.clone() }
     }
 
     /// Reads and compiles them. `colour` is for the findings' text, of which warnings come back with the set.
@@ -49,7 +51,7 @@ impl Origin {
     pub fn load(&self, colour: bool) -> Result<(Arc<PolicySet>, String), PolicyError> {
         let mut sources = if self.built_in { built_in() } else { Vec::new() };
         sources.extend(load::read_sources(&self.paths)?);
-        let loaded = PolicySet::load(sources);
+        let loaded = PolicySet::load_at(sources, self.level);
         match &loaded.set {
             Some(set) => Ok((Arc::clone(set), loaded.render(Severity::Warning, colour))),
             None => Err(PolicyError::Invalid(loaded.render(Severity::Error, colour))),
@@ -80,7 +82,15 @@ mod tests {
         assert!(set.rules().len() >= 15, "{} rules", set.rules().len());
         for rule in set.rules() {
             assert!(!rule.attack.is_empty(), "{} names no ATT&CK technique", rule.name);
-            assert!(!rule.desc.is_empty(), "{} says nothing about itself", rule.name);
+            let guide = rule.guide.as_ref().unwrap_or_else(|| panic!("{} has no guide", rule.name));
+            for (key, text) in
+                [("meaning", &guide.meaning), ("why", &guide.why), ("response", &guide.response)]
+            {
+                assert!(!text.is_empty(), "{} does not say its {key}", rule.name);
+            }
         }
+        let mut names: Vec<_> = set.rules().iter().map(|rule| rule.slug()).collect();
+        names.sort();
+        assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "two rules of one name: {names:?}");
     }
 }

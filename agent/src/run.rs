@@ -77,6 +77,7 @@ struct Parts {
     sinks: Arc<Sinks>,
     stats: Arc<Stats>,
     identity: Arc<IdentityStats>,
+    asked: degraded::IdentitySources,
     origin: Origin,
     rules: Arc<AtomicUsize>,
     /// The reader of standard output has gone.

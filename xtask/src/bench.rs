@@ -6,6 +6,7 @@ mod daemon;
 mod policy;
 mod procfs;
 mod report;
+mod soak;
 mod start;
 
 use anyhow::Result;
@@ -24,6 +25,7 @@ pub struct Args {
 enum Benchmark {
     Start(start::Args),
     Policy(policy::Args),
+    Soak(soak::Args),
 }
 
 /// Runs one benchmark.
@@ -34,5 +36,6 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     match &args.benchmark {
         Benchmark::Start(args) => start::run(workspace, args),
         Benchmark::Policy(args) => policy::run(workspace, args),
+        Benchmark::Soak(args) => soak::run(workspace, args),
     }
 }

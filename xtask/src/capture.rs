@@ -108,10 +108,10 @@ fn watch(child: &mut Child, scratch: &Path) -> Result<String> {
 /// The line without what is above this command in the ancestry: that is the machine the picture was made on.
 fn without_our_ancestry(line: &str) -> String {
     const OURS: &str = " ← xtask";
-    match line.find(OURS) {
-        Some(at) => format!("{}\u{1b}[0m", &line[..at]),
-        None => line.to_owned(),
-    }
+    let Some(at) = line.find(OURS) else { return line.to_owned() };
+    // The ancestry is dimmed, and what to do comes after it.
+    let rest = line[at..].find('\u{1b}').map_or("\u{1b}[0m", |end| &line[at + end..]);
+    format!("{}{rest}", &line[..at])
 }
 
 /// Columns of the picture.

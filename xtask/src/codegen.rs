@@ -23,8 +23,13 @@ pub struct Generated {
 /// Every generated file of the repository.
 pub const GENERATED: &[Generated] = &[
     Generated { path: "docs/fields.md", generate: |w| vedette(w, &["fields", "--output", "markdown"]) },
+    Generated { path: "docs/detections.md", generate: |w| vedette(w, DETECTIONS) },
     Generated { path: "deploy/schema/policy.schema.json", generate: |w| vedette(w, &["policy", "schema"]) },
 ];
+
+/// The built-in rules as a document.
+const DETECTIONS: &[&str] =
+    &["policy", "guide", "deploy/policies", "--output", "markdown", "--not-covered", "docs/not-covered.yaml"];
 
 /// What `vedette` prints. It is run rather than linked, so that xtask itself stays quick to build.
 fn vedette(workspace: &Workspace, arguments: &[&str]) -> Result<String> {

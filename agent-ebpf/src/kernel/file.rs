@@ -108,6 +108,7 @@ kstruct!(
 kfields!(probed SuperBlock {
     dev: u32 = SB_DEV;
     magic: u64 = SB_MAGIC;
+    flags: u64 = SB_FLAGS;
     root -> Dentry = SB_ROOT;
     first_mount: Ptr = SB_MOUNTS;
 });
@@ -180,10 +181,23 @@ impl Inode {
 }
 
 impl File {
+    /// No file.
+    #[inline(always)]
+    pub fn none() -> Self {
+        Self(core::ptr::null())
+    }
+
     /// [`path_flags::DELETED`] where the file has no name any more.
     #[inline(always)]
     pub fn deleted_flag(self) -> u32 {
         self.dentry().deleted_flag()
+    }
+
+    /// [`path_flags::READ_ONLY`] where its mount or its file system is read-only (`SB_RDONLY`).
+    #[inline(always)]
+    pub fn read_only_flag(self) -> u32 {
+        let flags = self.inode().sb().flags();
+        if flags & 1 != 0 || self.mnt().is_read_only() { path_flags::READ_ONLY } else { 0 }
     }
 
     /// The process that a pidfd stands for, by its number in the initial pid namespace; 0 where it is no pidfd. Pidfds

@@ -25,6 +25,12 @@ kstruct!(
 );
 
 impl VfsMount {
+    /// Whether nothing can be written through it (`MNT_READONLY` of `include/linux/mount.h`).
+    #[inline(always)]
+    pub fn is_read_only(self) -> bool {
+        probed::<u32>(self.0, &super::VFSMOUNT_FLAGS) & 0x40 != 0
+    }
+
     /// The whole mount around it (`real_mount`).
     #[inline(always)]
     pub fn mount(self) -> Mount {

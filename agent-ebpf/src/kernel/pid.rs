@@ -64,4 +64,12 @@ impl Upid {
         let ns: Ptr = probed(self.0, &super::UPID_NS);
         probed(ns.0, &super::PID_NS_INUM)
     }
+
+    /// When the first process of its pid namespace started.
+    #[inline(always)]
+    pub fn ns_start(self) -> u64 {
+        let ns: Ptr = probed(self.0, &super::UPID_NS);
+        let first: Ptr = probed(ns.0, &super::PID_NS_CHILD_REAPER);
+        probed(first.0, &super::TASK_START_BOOTTIME)
+    }
 }

@@ -1,15 +1,13 @@
 //! System calls without a probe of their own: what their arguments mean comes from a table ([`CallSpec`]), so that one
 //! body reports them all. Each kind is a program, so that the verifier's refusal of one costs that kind only.
 
-use aya_ebpf::{
-    helpers::generated::bpf_probe_read_user, macros::btf_tracepoint, programs::BtfTracePointContext,
-};
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use vedette_abi::{CWD, Call, CallSpec, Kind, ProbeError, RET, ROOT, Syscall, path_flags, strings};
 
 use super::syscall::Exit;
 use crate::{
     emit, filter,
-    kernel::{File, Task},
+    kernel::File,
     maps::SPECS,
     path,
     record::{Record, masked},
@@ -90,8 +88,9 @@ pub fn fill(exit: &Exit, spec: &CallSpec, record: &mut Record, body: &mut Syscal
     body.ret = exit.ret;
     body.args = exit.args;
     // Memory first: it needs no room behind the body.
-    copy_memory(&raw mut body.values as *mut u8, arg(body, spec.mem), spec.mem_len);
+    copy_memory(exit, &raw mut body.values as *mut u8, arg(body, spec.mem), spec.mem_len);
     copy_memory(
+        exit,
         (&raw mut body.values as *mut u8).wrapping_add(32),
         arg(body, spec.mem2),
         spec.mem2_len & 0x3f,
@@ -113,22 +112,22 @@ pub fn fill(exit: &Exit, spec: &CallSpec, record: &mut Record, body: &mut Syscal
         number => {
             let fd = if number == RET { exit.ret } else { i64::from(arg(body, number) as i32) };
             if fd >= 0 {
-                let file = exit.task.files().file(fd as u32);
-                describe(file, record, body);
+                let of = if number == RET { exit.returned_file() } else { exit.file(fd as u32) };
+                describe(of, record, body);
                 if is_about_pidfd(exit.call) {
-                    body.values[0] = u64::from(file.pidfd_target());
+                    body.values[0] = u64::from(of.pidfd_target());
                 }
             }
         }
     }
-    let raw = string(record, body, spec.raw);
+    let raw = string(exit, record, body, spec.raw, 0);
     body.lens[strings::RAW] = raw.len;
-    let raw2 = string(record, body, spec.raw2);
+    let raw2 = string(exit, record, body, spec.raw2, 1);
     body.lens[strings::RAW2] = raw2.len;
     // After a `chroot` the root is what the path led to, not where it began.
     let from = if spec.file == ROOT && raw.absolute { 0 } else { spec.base };
-    body.lens[strings::BASE] = base(exit.task, record, body, from, &raw);
-    body.lens[strings::BASE2] = base(exit.task, record, body, spec.base2, &raw2);
+    body.lens[strings::BASE] = base(exit, record, body, from, &raw);
+    body.lens[strings::BASE2] = base(exit, record, body, spec.base2, &raw2);
     if spec.data != 0 && is_string(exit) {
         let at = arg(body, spec.data);
         body.lens[strings::DATA] = if spec.data_len == 0 {
@@ -141,12 +140,9 @@ pub fn fill(exit: &Exit, spec: &CallSpec, record: &mut Record, body: &mut Syscal
 }
 
 #[inline(always)]
-fn copy_memory(to: *mut u8, from: u64, len: u8) {
+fn copy_memory(exit: &Exit, to: *mut u8, from: u64, len: u8) {
     if len != 0 {
-        // What cannot be read stays zero.
-        let _ = unsafe {
-            bpf_probe_read_user(to.cast(), masked::<0x7f>(u64::from(len)) as u32, from as *const _)
-        };
+        exit.read(to, masked::<0x7f>(u64::from(len)) as u32, from);
     }
 }
 
@@ -189,14 +185,14 @@ struct Text {
     absolute: bool,
 }
 
-/// Appends a string argument.
+/// Appends a string argument, the first or second of the call.
 #[inline(always)]
-fn string(record: &mut Record, body: &mut Syscall, number: u8) -> Text {
+fn string(exit: &Exit, record: &mut Record, body: &mut Syscall, number: u8, place: usize) -> Text {
     if number == 0 {
         return Text { len: 0, absolute: true };
     }
     let at = record.len();
-    match record.append_user_str(arg(body, number) as *const u8) {
+    match exit.append_str(record, place, arg(body, number)) {
         Some(len) => Text { len, absolute: len > 0 && record.byte_at(at) == b'/' },
         None => {
             body.inode.path_flags |= path_flags::UNREADABLE;
@@ -208,18 +204,18 @@ fn string(record: &mut Record, body: &mut Syscall, number: u8) -> Text {
 /// Appends the directory that a path is relative to. Of a call on the descriptor itself (an empty path), that is the
 /// file; of an absolute path, the root of a process that has one of its own.
 #[inline(always)]
-fn base(task: Task, record: &mut Record, body: &mut Syscall, number: u8, path: &Text) -> u16 {
-    if number == 0 {
+fn base(exit: &Exit, record: &mut Record, body: &mut Syscall, number: u8, path: &Text) -> u16 {
+    if number == 0 || exit.is_elsewhere() {
         return 0;
     }
     let fd = if number == CWD { AT_FDCWD } else { arg(body, number) as i32 };
-    let fs = task.fs();
+    let fs = exit.task.fs();
     let (dentry, mount) = if path.absolute {
         (fs.root_dentry(), fs.root_mnt().mount())
     } else if fd == AT_FDCWD {
         (fs.pwd_dentry(), fs.pwd_mnt().mount())
     } else {
-        let file = if fd < 0 { File::from_ptr(core::ptr::null()) } else { task.files().file(fd as u32) };
+        let file = exit.own_file(fd as u32);
         if file.is_null() {
             return 0;
         }

@@ -1,8 +1,6 @@
 //! A file was opened: `open`, `creat`, `openat`, `openat2`, `open_by_handle_at`.
 
-use aya_ebpf::{
-    helpers::generated::bpf_probe_read_user, macros::btf_tracepoint, programs::BtfTracePointContext,
-};
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use vedette_abi::{Call, FileOpen, Header, Kind, ProbeError, filter_flags, path_flags};
 
 use super::syscall::Exit;
@@ -35,6 +33,14 @@ pub fn file_open(ctx: BtfTracePointContext) -> i32 {
         emit::failed(Kind::FileOpen, ProbeError::NoScratch);
         return 0;
     };
+    fill(&exit, &mut record);
+    emit::emit(Kind::FileOpen, exit.call, exit.flags(), exit.task, record);
+    0
+}
+
+/// Fills the body of a [`FileOpen`], and appends its strings.
+#[inline(always)]
+pub fn fill(exit: &Exit, record: &mut Record) {
     let body = record.body::<FileOpen>();
     body.ret = exit.ret;
     let [a, b, c, d, ..] = exit.args;
@@ -51,19 +57,19 @@ pub fn file_open(ctx: BtfTracePointContext) -> i32 {
     } else {
         // struct open_how: flags, mode, resolve, 64 bits each.
         let mut how = [0u64; 3];
-        let read = unsafe { bpf_probe_read_user((&raw mut how).cast(), 24, c as *const _) };
-        if read != 0 {
-            how = [0; 3];
-        }
+        exit.read((&raw mut how).cast(), 24, c);
         (body.dirfd, raw, body.flags, body.mode) = (a as i32, b, how[0] as u32, how[1] as u32);
         body.resolve = how[2] as u32;
     }
-    let fs = exit.task.fs();
-    let root = Place { dentry: fs.root_dentry(), mount: fs.root_mnt().mount() };
-    let base = base(exit.task, body.dirfd);
+    let (mut root, mut base_of_path) = (Place::NONE, Place::NONE);
+    if !exit.is_elsewhere() {
+        let fs = exit.task.fs();
+        root = Place { dentry: fs.root_dentry(), mount: fs.root_mnt().mount() };
+        base_of_path = base(exit.task, body.dirfd);
+    }
     let mut seen = None;
     if exit.ret >= 0 {
-        let file = exit.task.files().file(exit.ret as u32);
+        let file = exit.returned_file();
         if file.is_null() {
             // Closed by another thread already: what was passed still tells something.
             body.inode.path_flags = path_flags::UNREADABLE;
@@ -72,7 +78,7 @@ pub fn file_open(ctx: BtfTracePointContext) -> i32 {
             body.f_mode = file.f_mode();
             let place = Place { dentry: file.dentry(), mount: file.mnt().mount() };
             let top = place.mount.root();
-            let walked = path::append_marked(&mut record, place, top, root, base);
+            let walked = path::append_marked(record, place, top, root, base_of_path);
             body.path_len = walked.len;
             body.inode.path_flags |= walked.flags | place.dentry.deleted_flag();
             seen = Some(Seen { place, top, sb, magic: body.inode.magic, walked, at: PATH_AT });
@@ -82,7 +88,7 @@ pub fn file_open(ctx: BtfTracePointContext) -> i32 {
     if raw != 0 {
         let at = record.len();
         let mut is_absolute = false;
-        match record.append_user_str(raw as *const u8) {
+        match exit.append_str(record, 0, raw) {
             Some(len) => {
                 body.raw_len = len;
                 is_absolute = record.byte_at(at) == b'/';
@@ -93,10 +99,10 @@ pub fn file_open(ctx: BtfTracePointContext) -> i32 {
             body.base_end = if is_absolute { seen.walked.root_end } else { seen.walked.base_end };
         }
         if !is_absolute {
-            begin = base;
+            begin = base_of_path;
         }
         if body.base_end == 0 && !begin.dentry.is_null() {
-            let len = path::append(&mut record, begin.dentry, begin.mount).0;
+            let len = path::append(record, begin.dentry, begin.mount).0;
             body.cwd_len = len;
             if is_absolute && len <= 1 {
                 // The plain root: nothing to tell.
@@ -109,10 +115,8 @@ pub fn file_open(ctx: BtfTracePointContext) -> i32 {
         }
     }
     if let Some(seen) = &seen {
-        body.alias_len = path::append_aliases(&mut record, seen, exit.task);
+        body.alias_len = path::append_aliases(record, seen, exit.task);
     }
-    emit::emit(Kind::FileOpen, exit.call, exit.flags(), exit.task, record);
-    0
 }
 
 /// Where a relative path begins.

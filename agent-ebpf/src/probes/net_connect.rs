@@ -1,13 +1,12 @@
 //! A socket was connected.
 
-use aya_ebpf::{
-    helpers::generated::bpf_probe_read_user, macros::btf_tracepoint, programs::BtfTracePointContext,
-};
+use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
 use vedette_abi::{Kind, NetCall, ProbeError};
 
 use super::syscall::Exit;
 use crate::{
     emit, filter,
+    kernel::File,
     record::{Record, masked},
 };
 
@@ -37,8 +36,7 @@ pub fn net_connect(ctx: BtfTracePointContext) -> i32 {
         return 0;
     }
     note!(&ctx, "net_connect: pid {} fd {} returned {}", exit.task.tgid(), exit.args[0], exit.ret);
-    let [fd, addr, addr_len, ..] = exit.args;
-    let file = exit.task.files().file(fd as u32);
+    let file = exit.file(exit.args[0] as u32);
     if file.is_null() || !file.inode().is_socket() {
         // Not a socket: the call failed with EBADF or ENOTSOCK, nothing was contacted.
         emit::filtered(Kind::NetConnect);
@@ -48,6 +46,15 @@ pub fn net_connect(ctx: BtfTracePointContext) -> i32 {
         emit::failed(Kind::NetConnect, ProbeError::NoScratch);
         return 0;
     };
+    fill(&exit, file, &mut record);
+    emit::emit(Kind::NetConnect, exit.call, exit.flags(), exit.task, record);
+    0
+}
+
+/// Fills the body of a [`NetCall`] for a connect through the socket behind `file`, and appends its strings.
+#[inline(always)]
+pub fn fill(exit: &Exit, file: File, record: &mut Record) {
+    let [fd, addr, addr_len, ..] = exit.args;
     let body = record.body::<NetCall>();
     body.ret = exit.ret;
     body.args = exit.args;
@@ -56,9 +63,7 @@ pub fn net_connect(ctx: BtfTracePointContext) -> i32 {
     let mut asked = SockAddr::default();
     let bytes = if addr_len > size_of::<SockAddr>() as u64 { size_of::<SockAddr>() as u64 } else { addr_len };
     if bytes >= 2 {
-        let _ = unsafe {
-            bpf_probe_read_user((&raw mut asked).cast(), masked::<0x1f>(bytes) as u32, addr as *const _)
-        };
+        exit.read((&raw mut asked).cast(), masked::<0x1f>(bytes) as u32, addr);
     }
     let socket = &mut body.socket;
     file.socket_facts(socket);
@@ -75,7 +80,7 @@ pub fn net_connect(ctx: BtfTracePointContext) -> i32 {
         AF_UNIX => {
             let bytes = if addr_len > ADDR_CAP { ADDR_CAP } else { addr_len };
             if bytes > 2 {
-                body.path_len = record.append_user(addr + 2, bytes - 2);
+                body.path_len = exit.append(record, addr, 2, bytes - 2);
             }
         }
         _ => {}
@@ -83,8 +88,6 @@ pub fn net_connect(ctx: BtfTracePointContext) -> i32 {
     if asked.family != AF_UNSPEC {
         file.socket().sk().remote(socket);
     }
-    emit::emit(Kind::NetConnect, exit.call, exit.flags(), exit.task, record);
-    0
 }
 
 #[inline(always)]

@@ -50,7 +50,9 @@ pub fn facts(task: Task, out: &mut TaskFacts) {
     out.vpgid = pgid.own();
     out.tty = signal.tty().device();
     out.ns_mnt = ns.mnt().inum();
-    out.ns_pid = pid.upid(pid.level()).ns_inum();
+    let own = pid.upid(pid.level());
+    out.ns_pid = own.ns_inum();
+    out.ns_pid_start = own.ns_start();
     out.ns_net = ns.net().inum();
     out.ns_user = cred.user_ns().inum();
     out.ns_uts = ns.uts().inum();

@@ -5,13 +5,13 @@ use aya_ebpf::{
     macros::btf_tracepoint,
     programs::BtfTracePointContext,
 };
-use vedette_abi::{COMM_LEN, Kind, NR_EXECVE, NR_EXECVEAT, ProbeError, ProcessChange};
+use vedette_abi::{COMM_LEN, Call, Kind, NR_EXECVE, NR_EXECVEAT, ProbeError, ProcessChange};
 
 use super::{call, process, syscall::Exit};
 use crate::{
     emit,
     kernel::{Cgroup, Regs, Task},
-    maps::SPECS,
+    maps::{EXECVEAT, SPECS},
     record::Record,
 };
 
@@ -42,8 +42,18 @@ fn report(ctx: &BtfTracePointContext) -> Option<()> {
 #[btf_tracepoint(function = "task_rename")]
 pub fn process_rename(ctx: BtfTracePointContext) -> i32 {
     let task = Task::from_ptr(ctx.arg(0));
-    if task.pid() != task.tgid() || is_in_exec() {
+    if task.pid() != task.tgid() {
         return 0;
+    }
+    // The exec's own record tells the new name, but not any more how the program was started.
+    match exec_in_progress() {
+        Some(Call::Execveat) => {
+            // Full or not, the oldest entry makes room.
+            let _ = EXECVEAT.insert(task.tgid(), 1, 0);
+            return 0;
+        }
+        Some(_) => return 0,
+        None => {}
     }
     let Some(record) = changed(task) else { return 0 };
     let name: *const u8 = ctx.arg(1);
@@ -80,12 +90,16 @@ fn changed(task: Task) -> Option<Record> {
     Some(record)
 }
 
-/// Whether the running task is in an exec, whose own record tells the new name.
+/// The exec that the running task is in.
 #[inline(always)]
-fn is_in_exec() -> bool {
+fn exec_in_progress() -> Option<Call> {
     let task = Task::current();
     let number = Regs::from_ptr(unsafe { bpf_task_pt_regs(task.as_btf()) } as *const u8).number();
     let (execve, execveat) =
         if task.in_compat_call() { (NR_EXECVE.1, NR_EXECVEAT.1) } else { (NR_EXECVE.0, NR_EXECVEAT.0) };
-    number == execve || number == execveat
+    match number {
+        n if n == execveat => Some(Call::Execveat),
+        n if n == execve => Some(Call::Execve),
+        _ => None,
+    }
 }

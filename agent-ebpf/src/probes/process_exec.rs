@@ -1,16 +1,19 @@
 //! A process replaced its program.
 
-use aya_ebpf::{
-    helpers::generated::bpf_task_pt_regs, macros::btf_tracepoint, programs::BtfTracePointContext,
+use core::ffi::c_void;
+
+use aya_ebpf::{helpers::generated::bpf_loop, macros::btf_tracepoint, programs::BtfTracePointContext};
+use vedette_abi::{
+    ARGV_CAP, Call, ENV_CAP, Kind, ProbeError, ProcessExec, StdFile, filter_flags, path_flags,
 };
-use vedette_abi::{ARGV_CAP, Call, ENV_CAP, Kind, NR_EXECVEAT, ProbeError, ProcessExec, filter_flags};
 
 use crate::{
     emit, filter,
-    kernel::{Binprm, Regs, Task},
+    kernel::{Binprm, Task},
+    maps::EXECVEAT,
     path,
     probes::process,
-    record::Record,
+    record::{Record, masked},
 };
 
 /// Page size that a partial read falls back to.
@@ -39,7 +42,7 @@ pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
         exe.inode().facts(&mut body.exe);
         let (len, flags) = path::append(&mut record, exe.dentry(), exe.mnt().mount());
         body.exe_len = len;
-        body.exe.path_flags |= flags | exe.deleted_flag();
+        body.exe.path_flags |= flags | exe.deleted_flag() | exe.read_only_flag();
     }
     body.filename_len = record.append_kernel_str(binprm.filename_ptr());
     let fs = task.fs();
@@ -55,14 +58,17 @@ pub fn process_exec(ctx: BtfTracePointContext) -> i32 {
     if filter::flag(filter_flags::ENVIRONMENT) {
         body.env_len = append_strings::<{ ENV_CAP as u64 - 1 }>(&mut record, start, end);
     }
+    if filter::flag(filter_flags::STDIO) {
+        unsafe { bpf_loop(3, stdio as *mut c_void, core::ptr::null_mut(), 0) };
+    }
 
-    let regs = Regs::from_ptr(unsafe { bpf_task_pt_regs(Task::current().as_btf()) } as *const u8);
-    let number = regs.number();
-    let call = if number == NR_EXECVEAT.0 || (number == NR_EXECVEAT.1 && task.in_compat_call()) {
-        Call::Execveat
-    } else {
-        Call::Execve
-    };
+    let tgid = task.tgid();
+    let is_at = unsafe { EXECVEAT.get(tgid) }.is_some();
+    if is_at {
+        // Nothing to do where it is gone already.
+        let _ = EXECVEAT.remove(tgid);
+    }
+    let call = if is_at { Call::Execveat } else { Call::Execve };
     emit::emit(Kind::ProcessExec, call as u8, 0, task, record);
     0
 }
@@ -79,4 +85,31 @@ fn append_strings<const CAP: u64>(record: &mut Record, start: u64, end: u64) -> 
         0 => record.append_user(start, bytes.min(PAGE - (start & (PAGE - 1)))),
         read => read,
     }
+}
+
+/// Describes a standard descriptor, and appends its path. Called for each of them; a function of its own, because the
+/// verifier would multiply the ways through three in a row.
+unsafe extern "C" fn stdio(number: u64, _context: *mut c_void) -> i64 {
+    let Some(mut record) = Record::resume() else { return 1 };
+    let number = masked::<3>(number);
+    let body = record.body::<ProcessExec>();
+    let out = unsafe { &mut *(&raw mut body.stdio).cast::<StdFile>().add(number as usize) };
+    let file = Task::current().files().file(number as u32);
+    if file.is_null() {
+        return 0;
+    }
+    let inode = file.inode();
+    out.ino = inode.ino();
+    out.magic = inode.sb().magic();
+    out.mode = u32::from(inode.mode());
+    if inode.is_socket() {
+        file.socket_facts(&mut out.socket);
+        file.socket().sk().remote(&mut out.socket);
+        out.path_flags = path_flags::PSEUDO;
+        return 0;
+    }
+    let (len, flags) = path::append_short(&mut record, file.dentry(), file.mnt().mount());
+    out.path_len = len;
+    out.path_flags = flags | file.deleted_flag();
+    0
 }

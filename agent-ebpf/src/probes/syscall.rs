@@ -1,14 +1,20 @@
 //! The exit of a system call: the way into the handlers of file and network events.
 
-use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
+use aya_ebpf::{
+    helpers::generated::{bpf_probe_read_kernel, bpf_probe_read_user},
+    macros::btf_tracepoint,
+    programs::BtfTracePointContext,
+};
 use vedette_abi::{SYSCALLS, header_flags};
 
+use super::io_uring::Kept;
 use crate::{
-    kernel::{Regs, Task},
+    kernel::{File, Regs, Task},
     maps::{CALLS, HANDLERS},
+    record::Record,
 };
 
-/// A traced call that has just returned.
+/// A traced call that has just returned, or an operation of io_uring that has ended and does the same.
 pub struct Exit {
     /// Which call.
     pub call: u8,
@@ -18,8 +24,10 @@ pub struct Exit {
     pub args: [u64; 6],
     /// What it returned.
     pub ret: i64,
-    /// Who called.
+    /// Who called. Of an operation of io_uring: the task that it ended in, which has the caller's files.
     pub task: Task,
+    /// What was kept of an operation of io_uring since it was submitted.
+    pub kept: Option<Kept>,
 }
 
 impl Exit {
@@ -31,13 +39,73 @@ impl Exit {
         let task = Task::current();
         let compat = task.in_compat_call();
         let call = row(entry, compat);
-        (call != 0).then(|| Self { call, compat, args: regs.args(compat), ret: ctx.arg(1), task })
+        (call != 0).then(|| Self { call, compat, args: regs.args(compat), ret: ctx.arg(1), task, kept: None })
     }
 
     /// [`header_flags`] of the record.
     #[inline(always)]
     pub fn flags(&self) -> u16 {
         if self.compat { header_flags::COMPAT } else { 0 }
+    }
+
+    /// Appends a string that was passed: the first or second of the call, at that address.
+    #[inline(always)]
+    pub fn append_str(&self, record: &mut Record, place: usize, at: u64) -> Option<u16> {
+        match &self.kept {
+            None => record.append_user_str(at as *const u8),
+            Some(kept) => {
+                let name = kept.names[place];
+                if name.is_null() { None } else { Some(record.append_kernel_str(name)) }
+            }
+        }
+    }
+
+    /// Copies memory that was passed; what cannot be read stays as it is. Of io_uring only one piece is kept.
+    #[inline(always)]
+    pub fn read(&self, to: *mut u8, bytes: u32, at: u64) {
+        let _ = match &self.kept {
+            None => unsafe { bpf_probe_read_user(to.cast(), bytes, at as *const _) },
+            Some(kept) => unsafe { bpf_probe_read_kernel(to.cast(), bytes, kept.memory().cast()) },
+        };
+    }
+
+    /// Appends memory that was passed, from an offset in it; returns how many bytes.
+    #[inline(always)]
+    pub fn append(&self, record: &mut Record, at: u64, offset: u64, bytes: u64) -> u16 {
+        match &self.kept {
+            None => record.append_user(at + offset, bytes),
+            Some(kept) => record.append_kernel(kept.memory().wrapping_add(offset as usize), bytes),
+        }
+    }
+
+    /// The file behind the descriptor that the call is about.
+    #[inline(always)]
+    pub fn file(&self, fd: u32) -> File {
+        match &self.kept {
+            None => self.task.files().file(fd),
+            Some(kept) => kept.request.file(),
+        }
+    }
+
+    /// The file behind the descriptor that the call returned.
+    #[inline(always)]
+    pub fn returned_file(&self) -> File {
+        match &self.kept {
+            Some(kept) if kept.is_direct() => kept.request.ring().fixed_file(self.ret as u32),
+            _ => self.own_file(self.ret as u32),
+        }
+    }
+
+    /// The file behind a descriptor of the caller; null where it cannot be told.
+    #[inline(always)]
+    pub fn own_file(&self, fd: u32) -> File {
+        if self.is_elsewhere() { File::none() } else { self.task.files().file(fd) }
+    }
+
+    /// Whether the task it ended in is not one of the caller's, so that its files and directories are not the caller's.
+    #[inline(always)]
+    pub fn is_elsewhere(&self) -> bool {
+        self.kept.as_ref().is_some_and(|kept| kept.tgid() != self.task.tgid())
     }
 }
 

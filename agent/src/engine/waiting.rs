@@ -17,10 +17,12 @@ pub(super) struct Waiting {
 }
 
 impl Work {
-    /// Asks about all containers that are there already.
+    /// Asks about all containers that nobody was asked about: those that were there before, and those whose beginning
+    /// was not seen.
     pub(super) fn ask_for_all(&mut self) {
         let containers = self.pipeline.state.cgroups.containers();
-        let ids: Vec<String> = containers.map(|container| container.id.clone()).collect();
+        let new = containers.filter(|container| container.knowledge == Knowledge::Unasked);
+        let ids: Vec<String> = new.map(|container| container.id.clone()).collect();
         for id in ids {
             self.ask(&id);
         }

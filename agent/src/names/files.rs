@@ -20,6 +20,8 @@ use crate::proc::namespace;
 const HOST_CAP: u64 = 8 << 20;
 /// Most bytes that are read of a container's files, so that many containers cannot fill the agent's memory.
 const CONTAINER_CAP: u64 = 64 << 10;
+/// Most processes that are looked at for one in a mount namespace.
+const PROCESSES: usize = 16_384;
 /// Longest name that is taken over.
 const NAME_CAP: usize = 256;
 
@@ -68,7 +70,7 @@ pub enum Place {
     Own,
     /// Those of process 1.
     Init,
-    /// Those of a process, if it is in this mount namespace.
+    /// Those of a process, if it is in this mount namespace, else of another that is.
     Of {
         /// The process.
         tgid: u32,
@@ -104,13 +106,8 @@ impl Reader {
             Place::Own => (directory(AT_FDCWD, &self.root)?, HOST_CAP),
             Place::Init => (directory(AT_FDCWD, &self.proc.join("1/root"))?, HOST_CAP),
             Place::Of { tgid, ns } => {
-                // Through one descriptor, so that a reused number cannot pass its files off as this namespace's.
-                let process = directory(AT_FDCWD, &self.proc.join(tgid.to_string()))?;
-                let link = readlinkat(&process, "ns/mnt").ok()?;
-                if namespace(link.as_encoded_bytes()) != Some(ns) {
-                    return None;
-                }
-                (directory(&process, &PathBuf::from("root"))?, CONTAINER_CAP)
+                let root = self.root_of(tgid, ns).or_else(|| self.root_in(ns))?;
+                (root, CONTAINER_CAP)
             }
         };
         let users = self.listing(&root, "etc/passwd", cap, &old.users);
@@ -119,6 +116,22 @@ impl Reader {
             users: users.unwrap_or_else(|| old.users.clone()),
             groups: groups.unwrap_or_else(|| old.groups.clone()),
         })
+    }
+
+    /// The root directory of a process, if it is in this mount namespace.
+    fn root_of(&self, tgid: u32, ns: u32) -> Option<OwnedFd> {
+        // Through one descriptor, so that a reused number cannot pass its files off as this namespace's.
+        let process = directory(AT_FDCWD, &self.proc.join(tgid.to_string()))?;
+        let link = readlinkat(&process, "ns/mnt").ok()?;
+        (namespace(link.as_encoded_bytes()) == Some(ns))
+            .then(|| directory(&process, &PathBuf::from("root")))?
+    }
+
+    /// The root directory of any process in this mount namespace: the one that was asked for may have ended already.
+    fn root_in(&self, ns: u32) -> Option<OwnedFd> {
+        let entries = std::fs::read_dir(&self.proc).ok()?;
+        let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.take(PROCESSES).find_map(|pid| self.root_of(pid, ns))
     }
 
     fn listing(&mut self, root: &OwnedFd, path: &str, cap: u64, old: &Listing) -> Option<Listing> {

@@ -100,6 +100,21 @@ fn namespaces_are_bounded() {
     assert!(spaces.by_ns.contains_key(&(2 * NAMESPACES as u32 + 99)), "the last one used stays");
 }
 
+#[test]
+fn the_names_of_a_process_that_is_gone_come_from_another_in_its_namespace() {
+    let (proc, other, inside) = (tempfile::tempdir().unwrap(), root("", ""), root("captain:x:7:7::/:\n", ""));
+    for (pid, ns, root) in [(5, 42, other.path()), (6, 43, inside.path())] {
+        let directory = proc.path().join(pid.to_string());
+        fs::create_dir_all(directory.join("ns")).unwrap();
+        symlink(format!("mnt:[{ns}]"), directory.join("ns/mnt")).unwrap();
+        symlink(root, directory.join("root")).unwrap();
+    }
+    let names = Names::new(other.path(), proc.path()).unwrap();
+    wait_for(|| names.user(7, &process(99, 43)), Some("captain"));
+    assert_eq!(names.user(7, &process(99, 42)), None);
+    assert_eq!(names.user(7, &process(6, 42)), None, "6 is in another namespace");
+}
+
 struct Running(Child);
 
 impl Drop for Running {

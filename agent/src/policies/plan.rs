@@ -12,6 +12,16 @@ use crate::sensor::Plan;
 /// Event types whose failures have a record of their own only when asked for.
 const OPENS: &[EventType] = &[EventType::Open, EventType::Creat, EventType::Openat, EventType::Openat2];
 
+/// Fields about the standard descriptors of a program.
+const STDIO: &[FieldId] = &[
+    FieldId::ProcStdinType,
+    FieldId::ProcStdoutType,
+    FieldId::ProcStderrType,
+    FieldId::ProcStdinName,
+    FieldId::ProcStdoutName,
+    FieldId::ProcStderrName,
+];
+
 /// Event types that are also those of programs that could not be started.
 const EXECS: &[EventType] = &[EventType::Execve, EventType::Execveat];
 
@@ -33,6 +43,9 @@ pub fn plan(set: &PolicySet) -> Plan {
     }
     if set.needs().fields.iter().any(|f| matches!(f.id, FieldId::ProcEnv | FieldId::ProcAenv)) {
         plan.want_environment();
+    }
+    if set.needs().fields.iter().any(|f| STDIO.contains(&f.id)) {
+        plan.want_stdio();
     }
     plan
 }

@@ -338,6 +338,9 @@ fn proc_and_the_kernel_say_the_same() {
         (read.parent_start, kernel.parent_start) = (0, 0);
         // The kernel names the thread that forked, or the idle task; /proc the parent's first thread, or nobody.
         (read.parent_comm, kernel.parent_comm) = ([0; 16], [0; 16]);
+        // When a pid namespace began the kernel's records tell only.
+        assert_eq!(std::mem::take(&mut read.ns_pid_start), 0);
+        assert_ne!(std::mem::take(&mut kernel.ns_pid_start), 0);
         assert_eq!(read, kernel);
         compared += 1;
     }

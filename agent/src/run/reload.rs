@@ -35,6 +35,6 @@ fn try_reload(parts: &Parts) -> Result<usize, String> {
     }
     lock(&parts.sensor).apply(&plan).map_err(|e| e.to_string())?;
     parts.rules.store(rules, Relaxed);
-    report::degradations(&lock(&parts.sensor), &set);
+    report::degradations(&lock(&parts.sensor), &set, parts.asked);
     Ok(rules)
 }

@@ -4,7 +4,11 @@ use std::{io::IsTerminal, sync::Mutex, sync::atomic::Ordering::Relaxed};
 
 use vedette_policy::PolicySet;
 
-use super::{Parts, degraded, lock};
+use super::{
+    Parts,
+    degraded::{self, IdentitySources},
+    lock,
+};
 use crate::{
     sensor::{ProgramState, Sensor},
     sink::SinkStats,
@@ -35,8 +39,8 @@ pub fn program_counts(sensor: &Sensor) -> (usize, usize) {
 }
 
 /// Names what is missing.
-pub fn degradations(sensor: &Sensor, set: &PolicySet) {
-    for sentence in degraded::sentences(sensor, set) {
+pub fn degradations(sensor: &Sensor, set: &PolicySet, asked: IdentitySources) {
+    for sentence in degraded::sentences(sensor, set, asked) {
         tracing::warn!("degraded: {sentence}");
     }
 }

@@ -15,6 +15,7 @@ use vedette_policy::{PolicySet, RuleMatching};
 use super::{
     Parts, RunError,
     attach::{self, AttachOptions, Attached},
+    degraded::IdentitySources,
     host, lock, report,
 };
 use crate::{
@@ -90,7 +91,8 @@ pub fn start(config: &Config) -> Result<Parts, RunError> {
     };
     let rules = Arc::new(AtomicUsize::new(0));
     rules.store(active_rules(&set), Relaxed);
-    report::degradations(&lock(&sensor), &set);
+    let asked = IdentitySources::of(config.identity.as_ref());
+    report::degradations(&lock(&sensor), &set, asked);
     let engine = engine.start(set, pump.batches.clone(), pump.recycle.clone()).map_err(RunError::internal)?;
     Ok(Parts {
         sensor,
@@ -100,6 +102,7 @@ pub fn start(config: &Config) -> Result<Parts, RunError> {
         sinks,
         stats,
         identity: identity_stats,
+        asked,
         origin,
         rules,
         closed,

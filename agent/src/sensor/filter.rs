@@ -4,7 +4,7 @@ use aya::{
     Ebpf,
     maps::{Array, HashMap, MapData, MapError},
 };
-use vedette_abi::{Filter, SYSCALLS, ScopeKey};
+use vedette_abi::{Filter, IO_URING_OPS, SYSCALLS, ScopeKey};
 
 use super::plan::Plan;
 
@@ -28,6 +28,7 @@ unsafe impl aya::Pod for ScopeKeyPod {}
 /// The tables, open for writing.
 pub struct FilterTables {
     calls: Array<MapData, u16>,
+    io_uring: Array<MapData, u16>,
     generation: Array<MapData, u32>,
     filters: Array<MapData, FilterPod>,
     scopes: HashMap<MapData, ScopeKeyPod, u64>,
@@ -47,6 +48,7 @@ impl FilterTables {
         let mut map = |name: &str| ebpf.take_map(name).ok_or(MapError::InvalidName { name: name.into() });
         Ok(Self {
             calls: map("CALLS")?.try_into()?,
+            io_uring: map("IO_URING_CALLS")?.try_into()?,
             generation: map("GENERATION")?.try_into()?,
             filters: map("FILTERS")?.try_into()?,
             scopes: map("SCOPES")?.try_into()?,
@@ -76,18 +78,8 @@ impl FilterTables {
             // Not there is as good as removed.
             let _ = self.scopes.remove(&ScopeKeyPod(ScopeKey { generation: old, cgroup: *cgroup }));
         }
-        let mut rows = vec![0u16; SYSCALLS as usize];
-        for (row, entry) in plan.dispatch() {
-            if let Some(slot) = rows.get_mut(row as usize) {
-                *slot = entry;
-            }
-        }
-        for (row, entry) in (0u32..).zip(&rows) {
-            if self.calls.get(&row, 0)? != *entry {
-                self.calls.set(row, entry, 0)?;
-            }
-        }
-        Ok(())
+        write(&mut self.calls, SYSCALLS, plan.dispatch())?;
+        write(&mut self.io_uring, IO_URING_OPS, plan.io_uring_dispatch())
     }
 
     /// Tells the kernel which scopes a control group is in. Where that fails the kernel keeps its events.
@@ -110,4 +102,20 @@ impl FilterTables {
             let _ = self.scopes.remove(&key);
         }
     }
+}
+
+/// Makes a table of `len` rows hold these entries and zeros elsewhere.
+fn write(table: &mut Array<MapData, u16>, len: u32, entries: Vec<(u32, u16)>) -> Result<(), MapError> {
+    let mut rows = vec![0u16; len as usize];
+    for (row, entry) in entries {
+        if let Some(slot) = rows.get_mut(row as usize) {
+            *slot = entry;
+        }
+    }
+    for (row, entry) in (0u32..).zip(&rows) {
+        if table.get(&row, 0)? != *entry {
+            table.set(row, entry, 0)?;
+        }
+    }
+    Ok(())
 }

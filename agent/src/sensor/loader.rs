@@ -4,10 +4,10 @@ use std::{borrow::Cow, io::Read, os::unix::fs::MetadataExt};
 
 use aya::{
     Ebpf, EbpfError, EbpfLoader, VerifierLogLevel,
-    maps::{Array, MapData, MapError, PerCpuArray, ProgramArray, RingBuf},
+    maps::{Array, HashMap, MapData, MapError, PerCpuArray, ProgramArray, RingBuf},
     programs::{BtfTracePoint, Iter, ProgramError, ProgramFd, tp_btf::BtfTracePointLinkId},
 };
-use vedette_abi::{Call, CallSpec, CpuState, Gap, KERNEL_FIELDS};
+use vedette_abi::{Call, CallSpec, CpuState, Gap, IO_URING_PENDING_SIZE, KERNEL_FIELDS, PATH_CAP};
 
 use super::{
     Counters, FilterTables, Plan,
@@ -92,6 +92,8 @@ pub struct Sensor {
     plan: Plan,
     cpu: PerCpuArray<MapData, CpuPod>,
     handlers: ProgramArray<MapData>,
+    io_uring: HashMap<MapData, u64, [u8; IO_URING_PENDING_SIZE]>,
+    io_uring_names: HashMap<MapData, u64, [u8; PATH_CAP]>,
     missing_fields: Vec<String>,
 }
 
@@ -135,13 +137,8 @@ impl Sensor {
             .cgroup_controller
             .and_then(|enumerator| btf.enumerator("cgroup_subsys_id", enumerator))
             .unwrap_or(vedette_abi::ABSENT);
-        let arguments: Vec<Option<u32>> = PROGRAMS
-            .iter()
-            .map(|p| match p.hook {
-                Hook::Tracepoint { name, .. } => btf.tracepoint_args(name),
-                _ => None,
-            })
-            .collect();
+        let targets: Vec<Result<&str, String>> = PROGRAMS.iter().map(|p| p.target(&btf)).collect();
+        let skip_links = btf.enumerator("", "REQ_F_SKIP_LINK_CQES_BIT").filter(|bit| *bit < 32);
         let newest_first = u32::from(btf.field("mount", "mnt_next_for_sb")?.is_some());
         drop(btf);
 
@@ -153,6 +150,7 @@ impl Sensor {
                 ("UPID_SIZE", upid_size),
                 ("CGROUP_SUBSYS", subsystem),
                 ("SKIP_TGID", options.skip_tgid),
+                ("IO_URING_SKIP_LINKS", skip_links.map_or(0, |bit| 1 << bit)),
                 ("HOST_MNT_NS", host_mount_namespace()),
                 ("MOUNTS_NEWEST_FIRST", newest_first),
             ])
@@ -179,14 +177,16 @@ impl Sensor {
         let mut map = |name: &str| ebpf.take_map(name).ok_or(MapError::InvalidName { name: name.into() });
         let cpu = map("CPU")?.try_into()?;
         let handlers = map("HANDLERS")?.try_into()?;
+        let io_uring = map("IO_URING_PENDING")?.try_into()?;
+        let io_uring_names = map("IO_URING_NAMES")?.try_into()?;
         let mut specs: Array<MapData, SpecPod> = map("SPECS")?.try_into()?;
         for call in Call::ALL {
             specs.set(u32::from(*call as u8), SpecPod(call.spec()), 0)?;
         }
 
         let mut programs = Vec::new();
-        for (program, args) in PROGRAMS.iter().zip(arguments) {
-            programs.push(load_program(&mut ebpf, program, args, aya_btf.as_ref()));
+        for (program, target) in PROGRAMS.iter().zip(targets) {
+            programs.push(load_program(&mut ebpf, program, target, aya_btf.as_ref()));
         }
         if let Some(failure) = programs.iter().find_map(ProgramStatus::degradation)
             && programs.iter().all(|p| matches!(p.state, ProgramState::Unavailable(_)))
@@ -201,6 +201,8 @@ impl Sensor {
             plan: Plan::default(),
             cpu,
             handlers,
+            io_uring,
+            io_uring_names,
             missing_fields: offsets.missing().to_vec(),
         };
         sensor.connect_handlers()?;
@@ -251,10 +253,17 @@ impl Sensor {
         self.plan = plan.clone();
         for i in 0..self.programs.len() {
             let program = self.programs[i].program;
-            let wanted = program.always || plan.needs_syscalls();
+            let wanted = match program.hook {
+                Hook::IoUring { .. } => plan.needs_io_uring() && self.has_io_uring(),
+                _ => program.always || plan.needs_syscalls(),
+            };
             match (program.hook, &self.programs[i].state) {
-                (Hook::Tracepoint { .. }, ProgramState::Loaded) if wanted => self.attach(i),
-                (Hook::Tracepoint { .. }, ProgramState::Attached) if !wanted => self.detach(i),
+                (Hook::Tracepoint { .. } | Hook::IoUring { .. }, ProgramState::Loaded) if wanted => {
+                    self.attach(i);
+                }
+                (Hook::Tracepoint { .. } | Hook::IoUring { .. }, ProgramState::Attached) if !wanted => {
+                    self.detach(i);
+                }
                 (Hook::SyscallExit(kind), ProgramState::Loaded) if plan.wants(kind) => {
                     self.programs[i].state = ProgramState::Attached;
                 }
@@ -264,7 +273,38 @@ impl Sensor {
                 _ => {}
             }
         }
+        if !plan.needs_io_uring() {
+            self.forget_io_uring();
+        }
         Ok(())
+    }
+
+    /// Forgets operations under way: nobody will tell of their end.
+    fn forget_io_uring(&mut self) {
+        let keys: Vec<u64> = self.io_uring.keys().filter_map(Result::ok).collect();
+        for key in keys {
+            // The second name's key is the request's plus one. Not there is as good as removed.
+            let _ = self.io_uring.remove(&key);
+            let _ = self.io_uring_names.remove(&key);
+            let _ = self.io_uring_names.remove(&(key | 1));
+        }
+    }
+
+    /// Whether both ends of an operation can be seen; one without the other would only keep what never ends.
+    fn has_io_uring(&self) -> bool {
+        self.programs
+            .iter()
+            .filter(|p| matches!(p.program.name, "io_uring_submit" | "io_uring_complete"))
+            .all(|p| !matches!(p.state, ProgramState::Unavailable(_)))
+    }
+
+    /// Operations of io_uring that were submitted and whose end has not been seen.
+    ///
+    /// # Errors
+    /// The map cannot be read.
+    pub fn io_uring_pending(&self) -> Result<usize, SensorError> {
+        let mut keys = self.io_uring.keys();
+        Ok(keys.try_fold(0, |n, key| key.map(|_| n + 1))?)
     }
 
     fn tracepoint(&mut self, i: usize) -> Option<&mut BtfTracePoint> {
@@ -300,7 +340,9 @@ impl Sensor {
     pub fn detach_all(&mut self) {
         for i in 0..self.programs.len() {
             let hook = self.programs[i].program.hook;
-            if matches!(hook, Hook::Tracepoint { .. }) && self.programs[i].state == ProgramState::Attached {
+            if matches!(hook, Hook::Tracepoint { .. } | Hook::IoUring { .. })
+                && self.programs[i].state == ProgramState::Attached
+            {
                 self.detach(i);
             }
         }
@@ -379,11 +421,11 @@ impl Sensor {
     }
 }
 
-/// Loads one program. `args` is the number of arguments its tracepoint has in this kernel.
+/// Loads one program. `target` is what it attaches to in this kernel.
 fn load_program(
     ebpf: &mut Ebpf,
     program: &'static Program,
-    args: Option<u32>,
+    target: Result<&'static str, String>,
     btf: Option<&aya::Btf>,
 ) -> ProgramStatus {
     let unavailable = |why: String| ProgramStatus {
@@ -392,20 +434,14 @@ fn load_program(
         verified_instructions: None,
     };
     let Some(btf) = btf else { return unavailable("no BTF".into()) };
-    let tracepoint = match program.hook {
-        Hook::Tracepoint { name, args: needed } => match args {
-            Some(has) if has < needed => {
-                return unavailable(format!("tracepoint {name} passes {has} arguments, {needed} are needed"));
-            }
-            _ => name,
-        },
-        Hook::SyscallExit(_) => "sys_exit",
-        Hook::TaskIterator => "task",
+    let target = match target {
+        Ok(target) => target,
+        Err(why) => return unavailable(why),
     };
     let Some(loaded) = ebpf.program_mut(program.name) else { return unavailable("not in the object".into()) };
     let result = match loaded {
-        aya::programs::Program::BtfTracePoint(p) => p.load(tracepoint, btf),
-        aya::programs::Program::Iter(p) => p.load(tracepoint, btf),
+        aya::programs::Program::BtfTracePoint(p) => p.load(target, btf),
+        aya::programs::Program::Iter(p) => p.load(target, btf),
         _ => return unavailable("of an unexpected type".into()),
     };
     match result {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use vedette_abi::{Call, EVERY_SCOPE, Filter, KINDS, Kind, filter_flags};
+use vedette_abi::{Call, EVERY_SCOPE, Filter, IO_URING_CALLS, KINDS, Kind, filter_flags};
 
 /// What to trace, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,11 @@ impl Plan {
         self.flags |= filter_flags::ENVIRONMENT;
     }
 
+    /// Asks for the standard descriptors of new programs.
+    pub fn want_stdio(&mut self) {
+        self.flags |= filter_flags::STDIO;
+    }
+
     /// Whether the environment of new programs is asked for.
     pub fn wants_environment(&self) -> bool {
         self.flags & filter_flags::ENVIRONMENT != 0
@@ -73,6 +78,22 @@ impl Plan {
     /// Whether any call that comes by `sys_exit` is wanted.
     pub fn needs_syscalls(&self) -> bool {
         self.calls.iter().any(|call| !call.rows().is_empty())
+    }
+
+    /// Whether any operation of io_uring is wanted.
+    pub fn needs_io_uring(&self) -> bool {
+        !self.io_uring_dispatch().is_empty()
+    }
+
+    /// The table of io_uring's operations: operation → call in the low byte, its kind in the high byte.
+    pub fn io_uring_dispatch(&self) -> Vec<(u32, u16)> {
+        let entry = |call: Call| u16::from(call as u8) | (call.kind() as u16) << 8;
+        IO_URING_CALLS
+            .iter()
+            .map(|(op, call)| (u32::from(*op), call.unwrap_or(Call::IoUringOther)))
+            .filter(|(_, call)| self.calls.contains(call))
+            .map(|(op, call)| (op, entry(call)))
+            .collect()
     }
 
     /// Whether records of this kind are wanted anywhere.
@@ -137,6 +158,22 @@ mod tests {
         assert_eq!(plan.filter().wanted[Kind::FileOpen as usize], SCOPE_CONTAINER | SCOPE_HOST);
         assert_eq!(plan.filter().wanted[Kind::NetConnect as usize], 0);
         assert_eq!(plan.filter().wanted[Kind::ProcessExit as usize], EVERY_SCOPE);
+    }
+
+    #[test]
+    fn operations_of_io_uring_come_with_the_calls_that_do_the_same() {
+        use vedette_abi::{IORING_OP_OPENAT, IORING_OP_OPENAT2, IORING_OP_URING_CMD};
+        let mut plan = Plan::default();
+        plan.want("openat", EVERY_SCOPE);
+        let entry = u16::from(Call::Openat as u8) | (Kind::FileOpen as u16) << 8;
+        assert_eq!(plan.io_uring_dispatch(), [(u32::from(IORING_OP_OPENAT), entry)]);
+        let mut plan = Plan::default();
+        plan.want("open", EVERY_SCOPE);
+        assert!(!plan.needs_io_uring(), "no operation does open(2)");
+        plan.want("io_uring", EVERY_SCOPE);
+        let ops: Vec<u32> = plan.io_uring_dispatch().into_iter().map(|(op, _)| op).collect();
+        assert!(ops.contains(&u32::from(IORING_OP_URING_CMD)));
+        assert!(!ops.contains(&u32::from(IORING_OP_OPENAT2)), "it has a type of its own");
     }
 
     #[test]

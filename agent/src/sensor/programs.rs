@@ -2,6 +2,8 @@
 
 use vedette_abi::Kind;
 
+use crate::btf::Btf;
+
 /// How a program gets to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hook {
@@ -14,6 +16,11 @@ pub enum Hook {
     },
     /// Called by the program hooked to `sys_exit`, for one kind of event.
     SyscallExit(Kind),
+    /// One of io_uring's tracepoints, attached together and only when an operation is wanted.
+    IoUring {
+        /// Its names and the numbers of arguments that are understood, newest kernels first.
+        tracepoints: &'static [(&'static str, &'static [u32])],
+    },
     /// A task iterator, run once at the start.
     TaskIterator,
 }
@@ -29,6 +36,37 @@ pub struct Program {
     pub without: &'static str,
     /// Whether it runs whatever the policies say.
     pub always: bool,
+}
+
+impl Program {
+    /// What it attaches to in the kernel with these types.
+    ///
+    /// # Errors
+    /// The tracepoint is not there, or passes something else than the program reads; the sentence says which.
+    pub fn target(&self, btf: &Btf) -> Result<&'static str, String> {
+        match self.hook {
+            Hook::Tracepoint { name, args: needed } => match btf.tracepoint_args(name) {
+                Some(has) if has < needed => {
+                    Err(format!("tracepoint {name} passes {has} arguments, {needed} are needed"))
+                }
+                _ => Ok(name),
+            },
+            Hook::IoUring { tracepoints } => {
+                let found = tracepoints.iter().find_map(|(name, args)| {
+                    btf.tracepoint_args(name).map(|has| (*name, args.contains(&has), has))
+                });
+                match found {
+                    Some((name, true, _)) => Ok(name),
+                    Some((name, false, has)) => {
+                        Err(format!("tracepoint {name} passes {has} arguments, which is of another kernel"))
+                    }
+                    None => Err("this kernel has no such tracepoint".into()),
+                }
+            }
+            Hook::SyscallExit(_) => Ok("sys_exit"),
+            Hook::TaskIterator => Ok("task"),
+        }
+    }
 }
 
 /// All programs. The order is the order of attachment: state first, events last.
@@ -145,6 +183,26 @@ pub const PROGRAMS: &[Program] = &[
         name: "sys_exit",
         hook: Hook::Tracepoint { name: "sys_exit", args: 2 },
         without: "no system call is seen but exec",
+        always: false,
+    },
+    Program {
+        name: "io_uring_complete",
+        // Up to 6.14 it passes the result's parts, then a pointer to all of them.
+        hook: Hook::IoUring { tracepoints: &[("io_uring_complete", &[3, 7])] },
+        without: "nothing that is done through io_uring is seen",
+        always: false,
+    },
+    Program {
+        name: "io_uring_overflow",
+        hook: Hook::IoUring { tracepoints: &[("io_uring_cqe_overflow", &[5])] },
+        without: "operations through io_uring whose results find no room in their ring are not seen",
+        always: false,
+    },
+    Program {
+        name: "io_uring_submit",
+        // Renamed in 6.3.
+        hook: Hook::IoUring { tracepoints: &[("io_uring_submit_req", &[1]), ("io_uring_submit_sqe", &[2])] },
+        without: "nothing that is done through io_uring is seen",
         always: false,
     },
     Program {

@@ -25,6 +25,7 @@ pub const TESTS: &[Test] = &[
     ("a_group_inside_a_container_is_the_containers", nested_group),
     ("a_container_in_a_container_is_itself", nested_container),
     ("users_are_called_as_the_container_calls_them", users),
+    ("users_of_a_namespace_are_not_those_of_one_before", users_after_another),
     ("paths_are_as_the_container_sees_them", paths),
     ("processes_have_the_numbers_of_their_namespace", numbers),
 ];
@@ -163,6 +164,24 @@ fn users(scene: &Scene) {
     }
 }
 
+fn users_after_another(scene: &Scene) {
+    // The kernel gives the number of a mount namespace to the next one as soon as it is free.
+    let namespace = |path: &str| fs::read_link(path).unwrap();
+    let came_back = (0..10).any(|_| {
+        let mark = scene.mark();
+        let script = "readlink /proc/self/ns/mnt; exec /bin/true \"$0\"";
+        let mut before = Command::new("unshare");
+        let before = before.args(["--mount", "/bin/sh", "-c", script, &mark]).output().unwrap();
+        assert_fields(&scene.told("Exec on host", &mark), &[("user.name", json!("root"))]);
+        let container = scene.container(Options::default());
+        let told = scene.told_of_exec_in(&container);
+        assert_fields(&told, &[("user.name", json!("captain"))]);
+        let after = namespace(&format!("/proc/{}/ns/mnt", container.pid()));
+        String::from_utf8(before.stdout).unwrap().trim() == after.to_str().unwrap()
+    });
+    assert!(came_back, "no number came back");
+}
+
 fn paths(scene: &Scene) {
     let host = tempfile::tempdir().unwrap();
     for (_, runtime) in scene.runtimes() {
@@ -211,6 +230,6 @@ fn numbers(scene: &Scene) {
         let expected = [outside.to_string(), inside.to_string()];
         assert!(numbers.split_whitespace().eq(expected.iter().map(String::as_str)), "{numbers}");
         drop(child.stdin.take());
-        wait::until("the helper to end", PATIENCE, || child.try_wait().unwrap());
+        wait::until_some("the helper to end", PATIENCE, || child.try_wait().unwrap());
     }
 }

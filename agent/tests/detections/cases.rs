@@ -1,37 +1,73 @@
-//! The table: for each built-in rule an attack, and everyday work that looks like it.
+//! The table: for each built-in rule attacks, and everyday work that looks like them. A file for each tactic.
 
+mod container_escape;
 mod credential_access;
-mod defense_evasion;
+mod defense_impairment;
 mod execution;
 mod impact;
 mod persistence;
 mod privilege_escalation;
+mod stealth;
 
 use std::ffi::OsStr;
 
-use crate::stage::Stage;
+use crate::scene::Scene;
 
-/// A rule with what must and what must not raise it. Both return the pid of the process that did everything, itself
-/// or by its children.
+/// A rule with what must and what must not raise it.
 #[derive(Clone, Copy)]
 pub struct Case {
     /// Name of the rule.
     pub rule: &'static str,
-    /// The attack.
-    pub attack: fn(&Stage) -> u32,
-    /// The benign twin.
-    pub benign: fn(&Stage) -> u32,
+    /// The attack, in as many ways as are worth telling apart; at least one for each technique of the rule.
+    pub attacks: &'static [Act],
+    /// The same with a trick that a rule by names, paths as text or system calls as usual would miss.
+    pub evasions: &'static [Act],
+    /// Benign twins: at least one.
+    pub benign: &'static [Act],
+}
+
+/// Something that is done to the host or to a container.
+#[derive(Clone, Copy)]
+pub struct Act {
+    /// Its name within the rule, in snake case.
+    pub name: &'static str,
+    /// The techniques that it shows; all of the rule's, if none are given.
+    pub shows: &'static [&'static str],
+    /// Does it, and returns the pid of the process that did everything, itself or by its children.
+    pub run: fn(&Scene) -> u32,
+}
+
+impl Act {
+    /// Shows only these techniques of the rule.
+    pub const fn showing(mut self, techniques: &'static [&'static str]) -> Self {
+        self.shows = techniques;
+        self
+    }
+}
+
+/// An act.
+pub const fn act(name: &'static str, run: fn(&Scene) -> u32) -> Act {
+    Act { name, shows: &[], run }
+}
+
+impl Case {
+    /// All that must raise it.
+    pub fn positive(&self) -> impl Iterator<Item = Act> + use<> {
+        self.attacks.iter().chain(self.evasions).copied()
+    }
 }
 
 /// All cases.
 pub fn all() -> impl Iterator<Item = Case> {
     [
+        container_escape::CASES,
         credential_access::CASES,
-        defense_evasion::CASES,
+        defense_impairment::CASES,
         execution::CASES,
         impact::CASES,
         persistence::CASES,
         privilege_escalation::CASES,
+        stealth::CASES,
     ]
     .into_iter()
     .flatten()

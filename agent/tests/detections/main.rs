@@ -1,28 +1,39 @@
-//! Holds the built-in policies against what attacks, and everyday work, really do to this host.
+//! Holds the built-in policies against what attacks, and everyday work, really do to this host and to containers.
 //!
-//! One agent runs with the built-in policies while all tests go on. Each rule has an attack, which must raise its
-//! alert, and a benign twin that looks like it, which must raise none at all. The actions are real; what they make is
-//! removed, what they touch they only open. The table in [`cases`] has to name every rule.
+//! One agent runs with the built-in policies of all levels while all tests go on. Each rule has attacks, which must
+//! raise its alert, and benign twins that look like them, which must raise neither it nor anything that would page
+//! someone. The actions are real; what they make is removed, what they touch they only open. The table in [`cases`]
+//! has to name every rule, and to show every technique that a rule claims.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod cases;
+mod scene;
 
 #[path = "../support/act.rs"]
 mod act;
+#[path = "../support/container.rs"]
+mod container;
 #[path = "../support/harness.rs"]
 mod harness;
 #[path = "../support/stage.rs"]
 mod stage;
+#[path = "../support/wait.rs"]
+mod wait;
 
-use std::{process::ExitCode, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use libtest_mimic::{Arguments, Failed, Trial};
+use vedette_policy::{PolicySet, Rule, rule::slug};
 
 use self::{
-    cases::Case,
+    cases::{Act, Case},
     harness::{Agent, PATIENCE},
-    stage::Stage,
+    scene::Scene,
 };
 
 /// The rule of which each quiet test makes an alert on purpose, to know that everything before it has been judged.
@@ -36,59 +47,125 @@ fn main() -> ExitCode {
     if !harness::may_load_bpf("detections") {
         return ExitCode::SUCCESS;
     }
+    let rules = Arc::new(Rules::load());
     // A ring that holds what others on this host do meanwhile.
-    let agent = Arc::new(Agent::start(["run", "--output", "json", "--events-ring", "64MiB"]));
-    agent.wait_ready(PATIENCE);
-    let stage = Arc::new(Stage::new());
-
-    let mut trials = vec![Trial::test("every_rule_is_in_the_table", every_rule_is_in_the_table)];
-    for case in cases::all() {
-        let name = case.rule.to_lowercase().replace([' ', '-'], "_");
-        let (a, s) = (Arc::clone(&agent), Arc::clone(&stage));
-        trials.push(Trial::test(format!("detects::{name}"), move || detects(&case, &a, &s)));
-        let (a, s) = (Arc::clone(&agent), Arc::clone(&stage));
-        trials.push(Trial::test(format!("quiet::{name}"), move || quiet(&case, &a, &s)));
+    let start = || Agent::start(["run", "--level", "audit", "--output", "json", "--events-ring", "64MiB"]);
+    let shared = (!arguments.list).then(|| (start(), Scene::new(), Arc::clone(&rules))).map(Arc::new);
+    if let Some((agent, ..)) = shared.as_deref() {
+        agent.wait_ready(PATIENCE);
     }
+
+    let mut trials = Vec::new();
+    let mut trial = |name: String, run: fn(&Case, &Act, &Agent, &Scene, &Rules), case: Case, act: Act| {
+        let shared = shared.clone();
+        trials.push(Trial::test(name, move || {
+            let (agent, scene, rules) = shared.as_deref().unwrap();
+            run(&case, &act, agent, scene, rules);
+            Ok(())
+        }));
+    };
+    for case in cases::all() {
+        let rule = slug(case.rule);
+        let kinds: [(&str, _, fn(&Case, &Act, &Agent, &Scene, &Rules)); 3] = [
+            ("detects", case.attacks, detects),
+            ("evasion", case.evasions, detects),
+            ("quiet", case.benign, quiet),
+        ];
+        for (kind, acts, run) in kinds {
+            for act in acts {
+                trial(format!("{kind}::{rule}::{}", act.name), run, case, *act);
+            }
+        }
+    }
+    trials.push(Trial::test("table::names_every_rule", {
+        let rules = Arc::clone(&rules);
+        move || names_every_rule(&rules)
+    }));
+    trials.push(Trial::test("table::shows_every_technique", move || shows_every_technique(&rules)));
+
     let conclusion = libtest_mimic::run(&arguments, trials);
-    let ended = Arc::into_inner(agent).unwrap().terminate();
-    assert!(ended.status.success(), "the agent ended with {}: {:?}", ended.status, ended.stderr);
+    if let Some((agent, ..)) = shared.map(|shared| Arc::into_inner(shared).unwrap()) {
+        let ended = agent.terminate();
+        assert!(ended.status.success(), "the agent ended with {}: {:?}", ended.status, ended.stderr);
+    }
     conclusion.exit_code()
 }
 
-fn every_rule_is_in_the_table() -> Result<(), Failed> {
-    let loaded = vedette_policy::PolicySet::load(vedette_agent::policies::built_in());
-    let mut rules: Vec<_> = loaded.set.unwrap().rules().iter().map(|rule| rule.name.to_string()).collect();
-    let mut tested: Vec<_> = cases::all().map(|case| case.rule.to_owned()).collect();
-    rules.sort();
-    tested.sort();
-    assert_eq!(tested, rules);
+/// The built-in rules, by name.
+struct Rules(BTreeMap<String, Rule>);
+
+impl Rules {
+    fn load() -> Self {
+        let loaded = PolicySet::load(vedette_agent::policies::built_in());
+        Self(loaded.set.unwrap().rules().iter().map(|rule| (rule.name.clone(), rule.clone())).collect())
+    }
+
+    fn get(&self, name: &str) -> &Rule {
+        self.0.get(name).unwrap_or_else(|| panic!("there is no built-in rule `{name}`"))
+    }
+}
+
+fn names_every_rule(rules: &Rules) -> Result<(), Failed> {
+    let mut tested: Vec<_> = cases::all().map(|case| case.rule).collect();
+    tested.sort_unstable();
+    assert_eq!(tested, rules.0.keys().collect::<Vec<_>>(), "each rule has one case, and each case a rule");
+    for case in cases::all() {
+        assert!(!case.attacks.is_empty(), "`{}` has no attack", case.rule);
+        assert!(!case.benign.is_empty(), "`{}` has no benign twin", case.rule);
+        let names: Vec<_> = case.positive().chain(case.benign.iter().copied()).map(|act| act.name).collect();
+        let distinct: BTreeSet<_> = names.iter().collect();
+        assert_eq!(distinct.len(), names.len(), "`{}` has two acts of one name: {names:?}", case.rule);
+    }
     Ok(())
 }
 
-/// The attack is told, with who did it.
-fn detects(case: &Case, agent: &Agent, stage: &Stage) -> Result<(), Failed> {
+/// A technique counts as covered if a rule claims it, so each claim needs an attack that shows it.
+fn shows_every_technique(rules: &Rules) -> Result<(), Failed> {
+    for case in cases::all() {
+        let claimed: BTreeSet<&str> = rules.get(case.rule).attack.iter().map(String::as_str).collect();
+        let mut shown = BTreeSet::new();
+        for act in case.positive() {
+            match act.shows {
+                [] => shown.extend(&claimed),
+                some => shown.extend(some),
+            }
+        }
+        assert_eq!(
+            shown, claimed,
+            "`{}`: the techniques that its attacks show are those it claims",
+            case.rule
+        );
+    }
+    Ok(())
+}
+
+/// The attack is told: what happened, by whom, and what to do.
+fn detects(case: &Case, act: &Act, agent: &Agent, scene: &Scene, rules: &Rules) {
+    let rule = rules.get(case.rule);
     let mark = agent.stdout.mark();
-    let pid = (case.attack)(stage);
+    let pid = (act.run)(scene);
     let alert = agent.expect_alert(mark, case.rule, |line| line.is_of(pid));
     for key in ["priority", "description", "process.exe_path", "process.user.uid", "attack.techniques"] {
         assert!(!alert.at(key).is_null(), "the alert has no {key}: {}", alert.text);
     }
+    assert_eq!(alert.at("level").as_str(), Some(rule.level.as_str()));
     let output = alert.at("output").as_str().unwrap_or_default();
-    assert!(
-        output.contains("started by") && !output.contains('%'),
-        "who did it, and who started that: {output}"
-    );
-    Ok(())
+    let response = alert.at("guide.response").as_str().unwrap_or_default();
+    assert!(!response.is_empty() && output.ends_with(response), "what to do is said last: {output}");
+    assert!(output.contains(" ← "), "who started it: {output}");
+    assert!(!output.contains('%'), "no field is left unread: {output}");
 }
 
-/// The benign twin raises no alert of any rule.
-fn quiet(case: &Case, agent: &Agent, stage: &Stage) -> Result<(), Failed> {
+/// The benign twin raises neither the rule nor any alert that would page someone.
+fn quiet(case: &Case, act: &Act, agent: &Agent, scene: &Scene, _rules: &Rules) {
     let mark = agent.stdout.mark();
-    let pid = (case.benign)(stage);
-    let marker = stage.link_to("/etc/shadow");
-    stage.run(stage.act(["read"]).arg(&marker));
+    let pid = (act.run)(scene);
+    let marker = scene.link_to("/etc/shadow");
+    scene.run(scene.act(["read"]).arg(&marker));
     agent.expect_alert(mark, SENTINEL, |line| line.at("event.raw_path").as_str() == marker.to_str());
-    let raised: Vec<_> = agent.stdout.since(mark).into_iter().filter(|line| line.is_of(pid)).collect();
+    let is_noise =
+        |line: &harness::Line| line.rule() == case.rule || line.at("level").as_str() == Some("default");
+    let raised: Vec<_> =
+        agent.stdout.since(mark).into_iter().filter(|line| line.is_of(pid) && is_noise(line)).collect();
     assert!(raised.is_empty(), "everyday work raised alerts: {raised:#?}");
-    Ok(())
 }

@@ -86,7 +86,7 @@ fn on_host(pid: u32, event: &str, (name, exe_path, command): (&str, &Path, &str)
     let lineage = lineage();
     let exe_path = exe_path.to_str().unwrap();
     Deed::new(By::Process(pid), event, &Doer { name, exe_path, parent: &lineage[0], command })
-        .as_user("root", 0)
+        .by_user("root", 0)
         .with("proc.tty", terminal())
         .with_ancestors(&lineage[1..lineage.len().min(4)])
 }
@@ -104,7 +104,7 @@ fn in_container(container: Container, event: &str, exe_path: &str, command: &str
     let doer = Doer { name, exe_path, parent: "runc", command };
     Deed::new(By::Container(container.id().to_owned()), event, &doer)
         // The container's own name for root.
-        .as_user("captain", 0)
+        .by_user("captain", 0)
         .with("proc.tty", 0)
         .with_ancestors(&lineage[..lineage.len().min(3)])
         .holding(container)

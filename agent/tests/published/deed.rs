@@ -108,7 +108,7 @@ impl Deed {
     }
 
     /// By this user and not by root.
-    pub fn as_user(self, name: &str, uid: u32) -> Self {
+    pub fn by_user(self, name: &str, uid: u32) -> Self {
         self.with("user.name", name).with("user.uid", uid)
     }
 

@@ -43,7 +43,7 @@ pub fn files() -> Option<Files> {
         return Some(files);
     }
     let missing = format!(
-        "published: left out, because Falco's rule files are not in {} (set {VARIABLE})",
+        "published_rules: left out, because Falco's rule files are not in {} (set {VARIABLE})",
         directory.display()
     );
     assert!(env::var_os("CI").is_none_or(|value| value != "true"), "{missing}; in CI they must be there");

@@ -100,7 +100,7 @@ impl Scene {
 
     /// Has a program called `nginx`, which is no longer new, read a file. Returns its pid.
     pub fn read_by_old_server(&self, path: &Path) -> u32 {
-        wait::until("a server to be no longer new", PATIENCE, || {
+        wait::until_some("a server to be no longer new", PATIENCE, || {
             (self.server.started.elapsed() > NEW + Duration::from_millis(100)).then_some(())
         });
         self.server.read(path);

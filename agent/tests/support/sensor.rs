@@ -39,17 +39,30 @@ impl Records {
 
 /// Runs `action` while every event type named in `types` is reported, and returns all records.
 pub fn record(types: &[&str], action: impl FnOnce()) -> Records {
+    record_plan(&plan_of(types), action)
+}
+
+fn plan_of(types: &[&str]) -> Plan {
     let mut plan = Plan::default();
     for name in types {
         plan.want(name, EVERY_SCOPE);
     }
     plan.want_failed_opens();
     plan.want_environment();
-    record_plan(&plan, action)
+    plan
 }
 
 /// Runs `action` while everything in the plan is reported, and returns all records.
 pub fn record_plan(plan: &Plan, action: impl FnOnce()) -> Records {
+    watch_plan(plan, |_| action())
+}
+
+/// [`record`] for an action that asks the sensor.
+pub fn watch(types: &[&str], action: impl FnOnce(&Sensor)) -> Records {
+    watch_plan(&plan_of(types), action)
+}
+
+fn watch_plan(plan: &Plan, action: impl FnOnce(&Sensor)) -> Records {
     let _turn = TURN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let hierarchy = Hierarchy::of_host().unwrap();
     let mut sensor = Sensor::load(&SensorOptions {
@@ -62,11 +75,14 @@ pub fn record_plan(plan: &Plan, action: impl FnOnce()) -> Records {
     let (state, events) = sensor.take_rings().unwrap();
     let pump = Pump::start(Drain::new(state, events)).unwrap();
     sensor.apply(plan).unwrap();
+    for program in sensor.programs() {
+        assert_eq!(program.degradation(), None);
+    }
     let reader = std::thread::spawn({
         let batches = pump.batches.clone();
         move || batches.into_iter().flat_map(|b| b.iter().map(<[u8]>::to_vec).collect::<Vec<_>>()).collect()
     });
-    action();
+    action(&sensor);
     sensor.detach_all();
     pump.finish();
     let records = Records(reader.join().unwrap());

@@ -310,6 +310,8 @@ calls! {
     IoUringEnter = 126 => "io_uring_enter", IoUring, [426, C + 426];
     /// `io_uring_register(2)`
     IoUringRegister = 127 => "io_uring_register", IoUring, [427, C + 427];
+    /// An operation through io_uring that does what no call of this table does; it comes by io_uring's tracepoints.
+    IoUringOther = 200 => "io_uring", IoUring, [];
 }
 
 /// Linux number of `execve`, native and compat.

@@ -27,6 +27,8 @@ pub mod filter_flags {
     pub const FAILED_OPENS: u64 = 1;
     /// Some rule or output asks for the environment.
     pub const ENVIRONMENT: u64 = 2;
+    /// Some rule or output asks for the standard descriptors of new programs.
+    pub const STDIO: u64 = 4;
 }
 
 /// Every scope at once.

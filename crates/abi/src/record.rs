@@ -8,6 +8,8 @@ pub const PATH_CAP: usize = 4096;
 pub const ARGV_CAP: usize = 8192;
 /// Most bytes of an environment that are carried; what is cut is marked.
 pub const ENV_CAP: usize = 4096;
+/// Most bytes of the path of a standard descriptor that are carried; of a longer one, the beginning is missing.
+pub const STDIO_PATH_CAP: usize = 512;
 /// Length of a task's name, terminator included (the kernel's `TASK_COMM_LEN`).
 pub const COMM_LEN: usize = 16;
 /// Bytes of the largest record.
@@ -126,8 +128,8 @@ record_struct! {
         pub pid_level: u32,
         /// Zero.
         pub pad: u32,
-        /// Zero; room for later facts.
-        pub spare: [u64; 1],
+        /// Start of its pid namespace's first process, which is when the namespace began; 0 where unknown.
+        pub ns_pid_start: u64,
     }
 
     /// What the kernel holds about a file.
@@ -168,8 +170,27 @@ record_struct! {
         pub task: TaskFacts,
     }
 
-    /// Body of [`crate::Kind::ProcessExec`]. Strings: exe path, file name as passed, working directory, argv, environment.
-    pub struct ProcessExec: 336 {
+    /// One of the descriptors 0, 1 and 2 of a program that starts; all zero where it is closed, or nobody asks.
+    pub struct StdFile: 88 {
+        /// The socket; all zero where it is none.
+        pub socket: SocketFacts,
+        /// Inode number.
+        pub ino: u64,
+        /// Magic number of the file system.
+        pub magic: u64,
+        /// Type and permissions (`st_mode`); never 0 for a descriptor that is open.
+        pub mode: u32,
+        /// [`path_flags`] of its path.
+        pub path_flags: u32,
+        /// Bytes of its path.
+        pub path_len: u16,
+        /// Zero.
+        pub pad: [u16; 3],
+    }
+
+    /// Body of [`crate::Kind::ProcessExec`]. Strings: exe path, file name as passed, working directory, argv, environment,
+    /// paths of the three standard descriptors.
+    pub struct ProcessExec: 600 {
         /// The process, after the exec.
         pub task: TaskFacts,
         /// The executable.
@@ -198,6 +219,8 @@ record_struct! {
         pub env_len: u16,
         /// Zero.
         pub pad: [u16; 3],
+        /// Descriptors 0, 1 and 2.
+        pub stdio: [StdFile; 3],
     }
 
     /// Body of [`crate::Kind::ProcessExit`].
@@ -362,6 +385,10 @@ pub mod header_flags {
     pub const IO_URING: u16 = 2;
     /// A kernel thread took the operation from the queue (`IORING_SETUP_SQPOLL`).
     pub const SQPOLL: u16 = 4;
+    /// The operation's descriptor is a place in the ring's own table of files, not one of the process's descriptors.
+    pub const DIRECT: u16 = 8;
+    /// Reported before it was done, because nobody would have told of its end; it is taken to have succeeded.
+    pub const UNCONFIRMED: u16 = 16;
 }
 
 /// Bits of [`TaskFacts::flags`].
@@ -390,6 +417,8 @@ pub mod path_flags {
     pub const UPPER_LAYER: u32 = 32;
     /// In the lower layer of an overlay.
     pub const LOWER_LAYER: u32 = 64;
+    /// On a file system that is mounted read-only.
+    pub const READ_ONLY: u32 = 256;
     /// The process has a root of its own (`chroot`): the path as passed means something else than it says.
     pub const CHROOTED: u32 = 128;
 }

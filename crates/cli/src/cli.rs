@@ -35,6 +35,27 @@ pub enum Command {
     Replay(replay::Args),
 }
 
+/// Which rules are on, by what they say of themselves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Level {
+    /// Those quiet enough to page someone.
+    Default,
+    /// Those, and what everyday work may explain.
+    Strict,
+    /// All: context for hunting.
+    Audit,
+}
+
+impl From<Level> for vedette_policy::Level {
+    fn from(level: Level) -> Self {
+        match level {
+            Level::Default => Self::Default,
+            Level::Strict => Self::Strict,
+            Level::Audit => Self::Audit,
+        }
+    }
+}
+
 /// The form of a command's results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Format {

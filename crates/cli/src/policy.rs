@@ -3,6 +3,7 @@
 mod check;
 mod convert;
 mod explain;
+mod guide;
 mod input;
 mod schema;
 mod test;
@@ -23,6 +24,7 @@ pub struct Args {
 enum Command {
     Check(check::Args),
     Explain(explain::Args),
+    Guide(guide::Args),
     Test(test::Args),
     Convert(convert::Args),
     Schema(schema::Args),
@@ -33,6 +35,7 @@ pub fn run(args: Args, console: &mut Console) -> exit::Result {
     match args.command {
         Command::Check(args) => check::run(&args, console),
         Command::Explain(args) => explain::run(&args, console),
+        Command::Guide(args) => guide::run(&args, console),
         Command::Test(args) => test::run(&args, console),
         Command::Convert(args) => convert::run(&args, console),
         Command::Schema(args) => schema::run(&args, console),

@@ -12,6 +12,7 @@ use vedette_event::recording::Ending;
 use vedette_policy::{PolicySet, Severity, load, replay::replay};
 
 use self::summary::Summary;
+use crate::cli::Level;
 use crate::console::Console;
 use crate::exit::{self, Failure, Verdict};
 
@@ -25,6 +26,9 @@ pub struct Args {
     /// A policy file or directory, as for the agent. Can be given several times.
     #[arg(long = "policy", value_name = "PATH", required = true)]
     policies: Vec<PathBuf>,
+    /// Which rules are on, as for the agent.
+    #[arg(long, value_enum, default_value_t = Level::Default)]
+    level: Level,
     /// How alerts look [default: text on a terminal, else json].
     #[arg(long, value_enum)]
     output: Option<Output>,
@@ -38,7 +42,7 @@ pub struct Args {
 
 const AFTER_HELP: &str = "\
 Examples:
-  vedette replay host.vrec --policy deploy/policies/default
+  vedette replay host.vrec --policy deploy/policies
   vedette replay host.vrec --policy falco_rules.yaml --output json | jq -r .rule | sort | uniq -c
   vedette replay yesterday.vrec --policy new.yaml > after.json      in CI: what would this change have raised?
 
@@ -67,7 +71,7 @@ enum RuleMatching {
 
 /// Runs the command.
 pub fn run(args: &Args, console: &mut Console) -> exit::Result {
-    let loaded = PolicySet::load(load::read_sources(&args.policies)?);
+    let loaded = PolicySet::load_at(load::read_sources(&args.policies)?, args.level.into());
     let Some(policies) = loaded.set.clone() else {
         console.say(loaded.render(Severity::Error, console.err_colour()).trim_end());
         return Ok(Verdict::Bad);

@@ -7,11 +7,12 @@
 //! Whatever bytes a process chose for its paths and arguments, an alert is one valid line in every format:
 //! what is not UTF-8 is replaced, and control characters are escaped.
 
-mod attack;
+pub mod attack;
 mod event;
 mod finding;
 mod format;
 mod gap;
+mod guide;
 mod identity;
 mod ocsf;
 mod process;
@@ -33,6 +34,7 @@ pub use finding::{
 };
 pub use format::{Format, write_json};
 pub use gap::{GapInfo, GapLog};
+pub use guide::{Guide, Level, UnknownLevel};
 pub use identity::{ContainerInfo, KubernetesInfo, WorkloadInfo};
 pub use process::{MAX_ANCESTORS, ProcessInfo, UserInfo};
 pub use text::Escaped;
@@ -65,7 +67,8 @@ pub struct Alert {
     pub source: String,
     /// Name of the host.
     pub hostname: String,
-    /// Time of day (UTC), priority and message, as Falco writes it: `05:40:34.123456789: Warning …`.
+    /// Time of day (UTC), priority and message, as Falco writes it: `05:40:34.123456789: Warning …`. Where the rule says
+    /// what to do, so does this, with whom it happened to and by whom: it may be all that reaches a person.
     pub output: String,
     /// Tags of the rule.
     pub tags: Vec<String>,
@@ -74,6 +77,12 @@ pub struct Alert {
     /// What the rule is about.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
+    /// For whom the rule is.
+    #[serde(default)]
+    pub level: Level,
+    /// Why it matters and what to do, if the rule says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guide: Option<Guide>,
     /// The policy the rule comes from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub policy: Option<PolicyName>,
@@ -87,7 +96,7 @@ pub struct Alert {
     /// Its place in Kubernetes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub k8s: Option<KubernetesInfo>,
-    /// Its place in MITRE ATT&CK, as the rule's tags tell.
+    /// Its place in MITRE ATT&CK, as the rule tells.
     #[serde(default, skip_serializing_if = "Attack::is_empty")]
     pub attack: Attack,
     /// The event.
@@ -106,12 +115,12 @@ impl Alert {
     /// `gaps` starts empty; [`GapLog::take`] has what belongs there.
     pub fn new(view: &View<'_>, finding: Finding, node: &Node) -> Self {
         let time = Time(view.time());
-        Self {
+        let mut alert = Self {
             time,
             uid: uid(view, &finding, node),
-            output: format!("{}{}", prefix(time, finding.priority), finding.message),
+            output: String::new(),
             hostname: view.hostname.to_owned(),
-            attack: Attack::of_tags(&finding.tags),
+            attack: Attack::of_rule(&finding.techniques, &finding.tags),
             process: ProcessInfo::of_view(view),
             container: ContainerInfo::of_view(view),
             k8s: KubernetesInfo::of_view(view, node),
@@ -122,11 +131,20 @@ impl Alert {
             tags: finding.tags,
             output_fields: finding.output_fields,
             description: finding.description,
+            level: finding.level,
+            guide: finding.guide,
             policy: finding.policy,
             action: finding.action,
             correlation: finding.correlation,
             gaps: Vec::new(),
-        }
+        };
+        alert.set_output(&finding.message);
+        alert
+    }
+
+    /// Puts the text together.
+    fn set_output(&mut self, message: &str) {
+        self.output = format!("{}{message}{}", prefix(self.time, self.priority), text::tail(self));
     }
 
     /// The alert that tells of alerts like this one which a throttle held back: `finding` has their number, the text and
@@ -140,21 +158,25 @@ impl Alert {
         for number in correlation.map_or([0; 3], |c| [c.count, c.first.0, c.last.0]) {
             name.extend_from_slice(&number.to_le_bytes());
         }
-        Self {
+        let mut summary = Self {
             time,
             uid: Uuid::new_v5(&ALERT_NAMESPACE, &name),
-            output: format!("{}{}", prefix(time, finding.priority), finding.message),
             output_fields: finding.output_fields,
             action: finding.action,
             correlation: finding.correlation,
             gaps: Vec::new(),
             ..self.clone()
-        }
+        };
+        summary.set_output(&finding.message);
+        summary
     }
 
-    /// The rendered output without Falco's prefix of time and priority.
+    /// The rendered output of the rule: without Falco's prefix of time and priority, and without what
+    /// [`Self::output`] has behind it.
     pub fn message(&self) -> &str {
-        self.output.strip_prefix(prefix(self.time, self.priority).as_str()).unwrap_or(&self.output)
+        let text =
+            self.output.strip_prefix(prefix(self.time, self.priority).as_str()).unwrap_or(&self.output);
+        text.strip_suffix(text::tail(self).as_str()).unwrap_or(text)
     }
 }
 

@@ -39,6 +39,7 @@ pub enum Body<'a> {
         cwd: &'a [u8],
         argv: &'a [u8],
         env: &'a [u8],
+        stdio: [&'a [u8]; 3],
     },
     /// A process ended.
     ProcessExit(ProcessExit),
@@ -180,6 +181,11 @@ pub fn decode(bytes: &[u8]) -> Result<Record<'_>, DecodeError> {
                 cwd: r.bytes(facts.cwd_len, "the working directory")?,
                 argv: r.bytes(facts.argv_len, "the arguments")?,
                 env: r.bytes(facts.env_len, "the environment")?,
+                stdio: [
+                    r.bytes(facts.stdio[0].path_len, "standard input")?,
+                    r.bytes(facts.stdio[1].path_len, "standard output")?,
+                    r.bytes(facts.stdio[2].path_len, "standard error")?,
+                ],
                 facts,
             }
         }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::{Arc, OnceLock};
 
-use vedette_abi::{InodeFacts, TaskFacts, task_flags};
+use vedette_abi::{InodeFacts, StdFile, TaskFacts, task_flags};
 
 mod table;
 
@@ -57,10 +57,29 @@ pub struct Exec {
     pub env_total: u32,
     /// The executable file.
     pub exe: ExeFacts,
+    /// Its standard descriptors when it began; `None` where nobody asked for them.
+    pub stdio: Option<Box<Stdio>>,
     /// When, `CLOCK_BOOTTIME` nanoseconds; 0 where it was before the agent.
     pub time: u64,
     /// The command line once somebody has asked for it.
     pub line: Line,
+}
+
+/// The descriptors 0, 1 and 2 of a program.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stdio {
+    /// What is behind each; a mode of 0 where it is closed.
+    pub files: [StdFile; 3],
+    /// Their paths.
+    pub paths: [Box<[u8]>; 3],
+}
+
+impl Stdio {
+    /// As a record has them; `None` where none is open, as when nobody asked.
+    pub fn of(files: &[StdFile; 3], paths: &[&[u8]; 3]) -> Option<Box<Self>> {
+        let open = files.iter().any(|file| file.mode != 0);
+        open.then(|| Box::new(Self { files: *files, paths: paths.map(Into::into) }))
+    }
 }
 
 /// A command line as text, made when it is first asked for: rules ask for that of a process and its ancestors with

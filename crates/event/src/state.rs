@@ -8,7 +8,8 @@ use std::sync::Arc;
 use vedette_abi::{Call, Kind, ProcessExec, TaskFacts};
 
 use crate::{
-    Body, Cgroups, Exec, Origin, Process, ProcessId, ProcessKey, ProcessTable, Record, process::ExeFacts,
+    Body, Cgroups, Exec, Origin, Process, ProcessId, ProcessKey, ProcessTable, Record,
+    process::{ExeFacts, Stdio},
 };
 
 pub use excerpt::Excerpt;
@@ -116,7 +117,7 @@ impl State {
                 let id = self.fork(&fork.task, Origin::Snapshot);
                 self.known(id)
             }
-            Body::ProcessExec { facts, exe, filename, cwd, argv, env } => {
+            Body::ProcessExec { facts, exe, filename, cwd, argv, env, stdio } => {
                 let exec = Exec {
                     exe_path: (*exe).into(),
                     filename: (*filename).into(),
@@ -125,6 +126,7 @@ impl State {
                     argv_total: facts.argv_total,
                     env_total: facts.env_total,
                     exe: ExeFacts(facts.exe),
+                    stdio: Stdio::of(&facts.stdio, stdio),
                     time,
                     ..Exec::default()
                 };

@@ -47,12 +47,24 @@ macro_rules! bodies {
 }
 bodies! {
     ProcessFork {} task;
-    ProcessExec { 0: exe_len, 1: filename_len, 2: cwd_len, 3: argv_len, 4: env_len } task;
     ProcessExit {};
     CgroupDir { 0: path_len };
     FileOpen { 0: path_len, 1: raw_len, 2: cwd_len, 3: alias_len };
     NetCall { 0: path_len, 1: data_len };
     Gap {};
+}
+
+impl Body for ProcessExec {
+    fn set_lengths(&mut self, lengths: &[u16]) {
+        if let [exe, filename, cwd, argv, env, stdio @ ..] = lengths {
+            (self.exe_len, self.filename_len, self.cwd_len) = (*exe, *filename, *cwd);
+            (self.argv_len, self.env_len) = (*argv, *env);
+            self.stdio.iter_mut().zip(stdio).for_each(|(file, len)| file.path_len = *len);
+        }
+    }
+    fn task(&mut self) -> Option<&mut TaskFacts> {
+        Some(&mut self.task)
+    }
 }
 
 impl Body for Syscall {
@@ -199,7 +211,7 @@ impl RecordBuilder<ProcessExec> {
     /// `process` runs `exe` now, with these arguments. Its name is the last component; its parent is not told.
     pub fn process_exec(process: ProcessKey, exe: &str, args: &[&str]) -> Self {
         let argv = ended(args);
-        let strings = [exe.as_bytes(), exe.as_bytes(), b"/", &argv, b""];
+        let strings = [exe.as_bytes(), exe.as_bytes(), b"/", &argv, b"", b"", b"", b""];
         let mut record = Self::new(Kind::ProcessExec, Some(Call::Execve), process, &strings);
         record.body.argv_total = argv.len() as u32;
         record.body.argc = args.len() as u32;
@@ -226,6 +238,15 @@ impl RecordBuilder<ProcessExec> {
         self.strings[4] = ended(env);
         self.body.env_total = self.strings[4].len() as u32;
         self.body.envc = env.len() as u32;
+        self
+    }
+}
+
+impl RecordBuilder<ProcessExec> {
+    /// A standard descriptor: its type (`st_mode`) and path.
+    pub fn stdio(mut self, number: usize, mode: u32, path: &str) -> Self {
+        self.strings[5 + number] = path.into();
+        self.body.stdio[number].mode = mode;
         self
     }
 }

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use proptest::prelude::*;
 use vedette_event::{
     Body, DecodeError, ProcessKey,
-    abi::{ABI_VERSION, Call, Header, Kind, Ring},
+    abi::{ABI_VERSION, Call, Header, Kind, NetCall, Ring},
     decode,
     testing::RecordBuilder,
 };
@@ -32,7 +32,40 @@ fn one_of_each() -> Vec<(Kind, Vec<u8>)> {
         (Kind::FileOpen, RecordBuilder::file_open(CAT, "/etc/shadow", "/tmp/x").build()),
         (Kind::NetConnect, RecordBuilder::net_connect(CAT, SocketAddr::from(([1, 2, 3, 4], 80))).build()),
         (Kind::NetConnect, RecordBuilder::unix_connect(CAT, "\0abstract").build()),
+        (Kind::ProcessChange, RecordBuilder::process_change(CAT, Some(Call::Setuid)).build()),
+        (
+            Kind::NetSocket,
+            RecordBuilder::net_connect(CAT, SocketAddr::from(([1, 2, 3, 4], 80))).of(Call::Bind),
+        ),
+        (
+            Kind::NetSend,
+            RecordBuilder::net_connect(CAT, SocketAddr::from(([1, 2, 3, 4], 80))).of(Call::Sendto),
+        ),
+        (
+            Kind::NetReceive,
+            RecordBuilder::net_connect(CAT, SocketAddr::from(([1, 2, 3, 4], 80))).of(Call::Recvfrom),
+        ),
+        (Kind::FdDup, RecordBuilder::syscall(CAT, Call::Dup).build()),
+        (Kind::FileChange, RecordBuilder::syscall(CAT, Call::Unlink).build()),
+        (Kind::FileMount, RecordBuilder::syscall(CAT, Call::Mount).build()),
+        (Kind::ProcessControl, RecordBuilder::syscall(CAT, Call::Ptrace).build()),
+        (Kind::KernelControl, RecordBuilder::syscall(CAT, Call::Bpf).build()),
+        (Kind::Memory, RecordBuilder::syscall(CAT, Call::Mmap).build()),
+        (Kind::IoUring, RecordBuilder::syscall(CAT, Call::IoUringSetup).build()),
+        (Kind::ExecFailed, RecordBuilder::syscall(CAT, Call::ExecveFailed).build()),
     ]
+}
+
+/// The record of another call on a socket.
+trait Of {
+    fn of(self, call: Call) -> Vec<u8>;
+}
+
+impl Of for RecordBuilder<NetCall> {
+    fn of(mut self, call: Call) -> Vec<u8> {
+        self.header.kind = call.kind() as u16;
+        self.call(call).build()
+    }
 }
 
 /// Offsets of the header's fields.
@@ -58,7 +91,7 @@ fn every_kind_is_decoded() {
 fn strings_come_out_as_they_went_in() {
     let bytes =
         RecordBuilder::process_exec(CAT, "/bin/cat", &["cat", "-n", ""]).cwd("/home").env(&["A=1"]).build();
-    let Body::ProcessExec { facts, exe, filename, cwd, argv, env } = decode(&bytes).unwrap().body else {
+    let Body::ProcessExec { facts, exe, filename, cwd, argv, env, .. } = decode(&bytes).unwrap().body else {
         panic!()
     };
     assert_eq!((exe, filename, cwd), (&b"/bin/cat"[..], &b"/bin/cat"[..], &b"/home"[..]));

@@ -1,5 +1,6 @@
 //! From what the files say to checked rules: definitions, lists, macros, exceptions, types.
 
+mod amend;
 mod collect;
 mod cond;
 pub mod convert;

@@ -58,7 +58,8 @@ impl PolicySet {
             let rule = RuleItem { name: at(NAME), span, fields, change: RuleChange::Define };
             items.push(Item::Rule(Box::new(rule)));
         }
-        let mut loaded = Self::of_documents(vec![Document::Falco(items)], map, diagnostics);
+        let mut loaded =
+            Self::of_documents(vec![Document::Falco(items)], map, diagnostics, crate::Level::Audit);
         loaded.diagnostics.retain(|d| d.code != Code::Unused);
         for diagnostic in &mut loaded.diagnostics {
             diagnostic.subject.take_if(|subject| subject == NAME);

@@ -77,6 +77,8 @@ pub enum Code {
     PluginVersion,
     /// Not a priority.
     Priority,
+    /// Not a technique of ATT&CK.
+    Attack,
     /// An event source that is not there.
     UnknownSource,
     /// Not a duration, a count or a key for a correlation.

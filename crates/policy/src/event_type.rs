@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use vedette_event::abi::Call;
+use vedette_event::abi::{Call, IO_URING_CALLS};
 
 /// What an event type is about; `evt.category` prints it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -265,6 +265,12 @@ impl EventType {
             i += 1;
         }
         None
+    }
+
+    /// Whether an operation of io_uring may be the event.
+    pub fn by_io_uring(self) -> bool {
+        let type_of = |call: Option<Call>| Self::of_call(call.unwrap_or(Call::IoUringOther));
+        IO_URING_CALLS.iter().any(|(_, call)| type_of(*call) == Some(self))
     }
 
     /// The number, below [`EventType::COUNT`].

@@ -207,7 +207,7 @@ impl FieldInfo {
             Exists::Dns => of(&|t| t == EventType::Dns),
             Exists::Tls => of(&|t| t == EventType::Tls),
             Exists::Flow => of(&|t| t == EventType::Flow),
-            Exists::IoUring => of(&|t| t == EventType::IoUring),
+            Exists::IoUring => of(&|t| t.by_io_uring()),
         }
     }
 

@@ -72,7 +72,7 @@ pub use evaluator::{Evaluator, Match, RuleMatching};
 pub use event_type::{EventType, EventTypes};
 pub use facts::{Facts, LiveFacts, MapFacts};
 pub use field::{FieldArg, FieldId, FieldName};
-pub use rule::{Action, Mode, Priority, Rule};
+pub use rule::{Action, Level, Mode, Priority, Rule};
 pub use set::{Loaded, Needs, PolicySet};
 pub use source::{Source, SourceMap};
 pub use value::Value;

@@ -6,9 +6,10 @@ use serde::Serialize;
 
 pub use crate::document::native::{Action, Mode, PolicyKind, Scope};
 
-pub use vedette_event::alert::Priority;
+pub use vedette_event::alert::{Level, Priority};
 
 use crate::check::Cond;
+use crate::document::item::ExceptionItem;
 use crate::field::{FieldId, FieldName};
 use crate::output::Output;
 use crate::source::Span;
@@ -37,8 +38,14 @@ pub struct Rule {
     pub priority: Priority,
     /// Its tags, as written.
     pub tags: Vec<String>,
-    /// The ATT&CK technique ids among the tags, such as `T1059.004`.
+    /// The ids of the ATT&CK techniques that it is about, such as `T1059.004`: those it lists, and those among its tags.
     pub attack: Vec<String>,
+    /// For whom it is.
+    pub level: Level,
+    /// Whether the level that was asked for has it.
+    pub selected: bool,
+    /// What it says to who reads its alerts.
+    pub guide: Option<Guide>,
     /// The event source: `syscall`.
     pub source: String,
     /// Whether it is on.
@@ -63,10 +70,37 @@ pub struct Rule {
     pub warn_evttypes: bool,
 }
 
+/// What a rule says to who reads its alerts.
+#[derive(Debug, Clone, Default)]
+pub struct Guide {
+    /// What an alert means.
+    pub meaning: String,
+    /// Why that is bad.
+    pub why: String,
+    /// What to do now: the end of each alert's text.
+    pub response: String,
+    /// Known causes that are no attack.
+    pub benign: Vec<Benign>,
+}
+
+/// A known cause of alerts that is no attack.
+#[derive(Debug, Clone)]
+pub struct Benign {
+    /// Who does this, and when.
+    pub cause: String,
+    /// The exception for it, ready to be enabled; it has been checked with the rule.
+    pub exception: Option<ExceptionItem>,
+}
+
 impl Rule {
     /// Whether it is evaluated at all.
     pub fn is_active(&self) -> bool {
-        self.enabled && self.mode != Mode::Disabled
+        self.enabled && self.selected && self.mode != Mode::Disabled
+    }
+
+    /// Its name as a word: small letters, digits and `_`. Tests and anchors are called by it.
+    pub fn slug(&self) -> String {
+        slug(&self.name)
     }
 
     /// Its conditions: one, or those of the steps of a sequence.
@@ -191,6 +225,12 @@ pub struct Throttle {
     pub interval: Duration,
 }
 
+/// A name as a word: small letters and digits, and `_` for all between.
+pub fn slug(name: &str) -> String {
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("_").to_ascii_lowercase()
+}
+
 /// The ATT&CK technique ids among tags: `T1234` or `T1234.567`, with or without a prefix such as `attack.`.
 pub fn attack_ids(tags: &[String]) -> Vec<String> {
     tags.iter().filter_map(|tag| attack_id(tag)).collect()
@@ -211,6 +251,11 @@ fn attack_id(tag: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_as_words() {
+        assert_eq!(slug("Scan, then a way-out (T1)"), "scan_then_a_way_out_t1");
+    }
 
     #[test]
     fn attack_ids_among_tags() {

@@ -8,7 +8,7 @@ use crate::diagnostic::{Diagnostic, has_errors};
 use crate::document;
 use crate::event_type::{EventType, EventTypes};
 use crate::field::FieldName;
-use crate::rule::Rule;
+use crate::rule::{Level, Rule};
 use crate::source::{Source, SourceMap};
 
 /// The result of loading: the set, if nothing in it is wrong, and all findings.
@@ -53,8 +53,13 @@ pub struct Needs {
 }
 
 impl PolicySet {
-    /// Parses, checks and compiles policies, in the order given.
+    /// Parses, checks and compiles policies, in the order given; rules of all levels are on.
     pub fn load(sources: impl IntoIterator<Item = Source>) -> Loaded {
+        Self::load_at(sources, Level::Audit)
+    }
+
+    /// The same with the rules of a level, and of those before it. The other rules are checked, too, and are off.
+    pub fn load_at(sources: impl IntoIterator<Item = Source>, level: Level) -> Loaded {
         let mut map = SourceMap::default();
         let ids: Vec<_> = sources.into_iter().map(|source| map.add(source)).collect();
         let mut diagnostics = Vec::new();
@@ -62,7 +67,7 @@ impl PolicySet {
         for id in ids {
             documents.extend(document::read_source(&map, id, &mut diagnostics));
         }
-        Self::of_documents(documents, map, diagnostics)
+        Self::of_documents(documents, map, diagnostics, level)
     }
 
     /// Checks and compiles documents; what was found when they were read is in `diagnostics`.
@@ -70,8 +75,10 @@ impl PolicySet {
         documents: Vec<document::Document>,
         map: SourceMap,
         mut diagnostics: Vec<Diagnostic>,
+        level: Level,
     ) -> Loaded {
-        let rules = check::check_documents(documents, &map, &mut diagnostics);
+        let mut rules = check::check_documents(documents, &map, &mut diagnostics);
+        rules.iter_mut().for_each(|rule| rule.selected = rule.level <= level);
         let set = Self::of_rules(rules);
         let rule_count = set.rules.len();
         check::lint_rules(&set.rules, |rule| set.event_types_of(rule), &mut diagnostics);

@@ -1,4 +1,4 @@
-//! Ten bad policies, and what people are told about them. `INSTA_UPDATE=always cargo test` rewrites the snapshots.
+//! Eleven bad policies, and what people are told about them. `INSTA_UPDATE=always cargo test` rewrites the snapshots.
 
 #![allow(clippy::unwrap_used)]
 
@@ -32,6 +32,7 @@ snapshots! {
     falco_shape "08-falco-shape.yaml",
     exceptions "09-exceptions.yaml",
     yaml_and_patterns "10-yaml-and-patterns.yaml",
+    guide "11-guide.yaml",
 }
 
 #[test]

@@ -213,6 +213,18 @@ fn programs_in_memory() {
 }
 
 #[test]
+fn programs_that_are_no_part_of_their_image() {
+    let Some(mut node) = Node::new() else { return };
+    let rule = "Drop and execute new binary in container";
+    let run = |flags: u32, cgroup: u64| {
+        exec("/tmp/dropped", &["dropped"]).cgroup(cgroup).with(|e| e.exe.path_flags = flags).build()
+    };
+    node.check(rule, true, run(path_flags::UPPER_LAYER, CONTAINER));
+    node.check(rule, false, run(path_flags::LOWER_LAYER, CONTAINER));
+    node.check(rule, false, run(path_flags::UPPER_LAYER, 0));
+}
+
+#[test]
 fn programs_typed_into_a_terminal() {
     let Some(mut node) = Node::new() else { return };
     let rule = "Basic Interactive Reconnaissance";

@@ -102,7 +102,7 @@ fn policies(workspace: &Workspace, given: &[PathBuf]) -> Result<(Vec<PathBuf>, S
         bail!("there is no {}", file.display());
     }
     eprintln!("there is no {}: the built-in policies stand in for it", file.display());
-    Ok((vec![workspace.root().join("deploy/policies/default")], "the built-in policies".to_owned()))
+    Ok((vec![workspace.root().join("deploy/policies")], "the built-in policies".to_owned()))
 }
 
 fn measure(workspace: &Workspace, recording: &Path, policies: &[PathBuf], rounds: u32) -> Result<Figures> {

@@ -67,7 +67,7 @@ pub const CASES: &[Case] = &[
             let args = ["find", "/home", "-path", "*/.aws/credentials"];
             container.exec_with(&Exec::new(args).user(1000).cwd("/tmp"));
             in_container(container, "execve", BUSYBOX, &args.join(" "))
-                .as_user("cook", 1000)
+                .by_user("cook", 1000)
                 .with("proc.cwd", "/tmp/")
                 .with("group.gid", 1000)
                 .with("group.name", "galley")

@@ -78,6 +78,28 @@ pub const CASES: &[Case] = &[
         },
     },
     Case {
+        rule: "Execution from /dev/shm",
+        variant: "right_there",
+        attack: |s| {
+            let (_place, program) = s.stage.copy_of("/bin/true", "/dev/shm", "tool");
+            let name = format!(
+                "./{}",
+                program.strip_prefix("/dev/shm").unwrap().display().to_string().trim_start_matches('/')
+            );
+            let mut command = Command::new("/bin/sh");
+            let pid = s.stage.run(command.args(["-c", &format!("exec {name} x")]).current_dir("/dev/shm"));
+            on_host(pid, "execve", ("tool", &program, "tool x")).with("proc.cwd", "/dev/shm/")
+        },
+        // In a directory that is only called alike.
+        benign: |s| {
+            let (place, program) = s.stage.copy_of("/bin/true", "/dev", "shm-tool");
+            let name = format!("./{}", program.file_name().unwrap().to_str().unwrap());
+            Twin::Process(s.stage.run(
+                Command::new("/bin/sh").args(["-c", &format!("exec {name} x")]).current_dir(&place.path),
+            ))
+        },
+    },
+    Case {
         rule: "Drop and execute new binary in container",
         variant: "",
         attack: |s| {
@@ -119,7 +141,7 @@ pub const CASES: &[Case] = &[
                 // The interpreter is the executable.
                 &Doer { name: "script", exe_path: "/tmp/sh", parent: "runc", command: "script /tmp/script" },
             )
-            .as_user("captain", 0)
+            .by_user("captain", 0)
             .with("proc.exe_ino.ctime", ctime)
             .with("proc.exe_ino.mtime", mtime)
             .holding(container)
@@ -168,7 +190,7 @@ pub const CASES: &[Case] = &[
                 command: &format!("{name} cat /proc/self/comm"),
             };
             Deed::new(By::Container(container.id().to_owned()), "execve", &doer)
-                .as_user("captain", 0)
+                .by_user("captain", 0)
                 .with("proc.cwd", "/")
                 .holding(container)
         },

@@ -67,7 +67,7 @@ pub const CASES: &[Case] = &[
             let doer =
                 Doer { name: "debugfs", exe_path: HELPER, parent: "runc", command: "debugfs --act nothing" };
             Deed::new(By::Container(container.id().to_owned()), "execve", &doer)
-                .as_user("captain", 0)
+                .by_user("captain", 0)
                 .with("proc.tty", 0)
                 .holding(container)
         },

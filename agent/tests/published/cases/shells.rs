@@ -34,7 +34,7 @@ pub const CASES: &[Case] = &[
             let shell = shell();
             let doer = Doer { name: "sh", exe_path: &shell, parent: "nginx", command: "sh -c :" };
             Deed::new(By::Process(pid), "execve", &doer)
-                .as_user("root", 0)
+                .by_user("root", 0)
                 .with("proc.tty", terminal())
                 .with("proc.pexe", nginx.to_str())
                 .with("proc.pexepath", s.stage.helper().to_str())
@@ -60,7 +60,7 @@ pub const CASES: &[Case] = &[
             let doer = Doer { name: "sh", exe_path: &shell, parent: "tool", command: "sh -c :" };
             let mut ancestors = vec!["redis-server".to_owned()];
             ancestors.extend(lineage().into_iter().take(4));
-            Deed::new(By::Process(pid), "execve", &doer).as_user("root", 0).with_ancestors(&ancestors)
+            Deed::new(By::Process(pid), "execve", &doer).by_user("root", 0).with_ancestors(&ancestors)
         },
         // A shell that a shell starts has been told already.
         benign: |s| {
@@ -81,7 +81,7 @@ pub const CASES: &[Case] = &[
             let pid = s.stage.run(&mut command);
             let exe_path = fs::canonicalize("/bin/true").unwrap().display().to_string();
             let doer = Doer { name: "true", exe_path: &exe_path, parent: "sshd", command: "true x" };
-            Deed::new(By::Process(pid), "execve", &doer).as_user(&name, uid).with("proc.tty", terminal())
+            Deed::new(By::Process(pid), "execve", &doer).by_user(&name, uid).with("proc.tty", terminal())
         },
         // Somebody else who has logged in.
         benign: |s| {
@@ -106,7 +106,7 @@ pub const CASES: &[Case] = &[
             let (_place, program) = s.stage.copy_of(login.to_str().unwrap(), "/tmp", "login");
             open_to_all(program.parent().unwrap());
             let pid = s.stage.run(command.arg(&program).args(["--act", "nothing"]));
-            on_host(pid, "execve", ("login", &program, "login --act nothing")).as_user(&name, uid)
+            on_host(pid, "execve", ("login", &program, "login --act nothing")).by_user(&name, uid)
         },
         // A job of the same account.
         benign: |s| {
@@ -140,7 +140,7 @@ pub const CASES: &[Case] = &[
             container.exec_with(&Exec::new(["sh", "-c", ":"]).terminal().user(1000));
             let doer = Doer { name: "sh", exe_path: BUSYBOX, parent: "runc", command: "sh -c :" };
             Deed::new(By::Container(container.id().to_owned()), "execve", &doer)
-                .as_user("cook", 1000)
+                .by_user("cook", 1000)
                 .with("proc.tty", FIRST_PTS)
                 .holding(container)
         },

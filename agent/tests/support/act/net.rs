@@ -28,7 +28,7 @@ pub fn perform(operation: &str, args: &[&str]) -> Option<io::Result<()>> {
             file.and_then(|file| redirect(file.as_fd(), &args[1..]))
         }
         // ADDRESS:PORT: a connected socket gets a number that nobody reads or writes by default
-        "duplicate" => connection(args).and_then(|socket| Ok(socket.try_clone()?)).and_then(|copy| {
+        "duplicate" => connection(args).and_then(|socket| socket.try_clone()).and_then(|copy| {
             if copy.local_addr()?.port() > 0 { Ok(()) } else { Err(io::ErrorKind::Other.into()) }
         }),
         _ => return None,

@@ -58,7 +58,7 @@ impl Containerd {
             running: Mutex::default(),
             execs: AtomicUsize::new(0),
         };
-        wait::until("containerd to answer", PATIENCE, || {
+        wait::until_some("containerd to answer", PATIENCE, || {
             let mut version = this.ctr();
             version.arg("version").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
             version.status().unwrap().success().then_some(())

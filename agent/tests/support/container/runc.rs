@@ -97,7 +97,7 @@ impl Runtime for Runc {
             .stderr(fs::File::create(&log).unwrap())
             .spawn()
             .unwrap();
-        let pid = wait::until("a container to start", PATIENCE, || {
+        let pid = wait::until_some("a container to start", PATIENCE, || {
             if let Some(status) = runc.try_wait().unwrap() {
                 panic!("runc ended with {status}: {}", fs::read_to_string(&log).unwrap_or_default());
             }

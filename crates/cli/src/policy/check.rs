@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 use vedette_policy::diagnostic::DiagnosticRecord;
-use vedette_policy::{Code, Loaded, Severity};
+use vedette_policy::{Code, Level, Loaded, Severity};
 
 use super::input::{count, load};
 use crate::cli::Format;
@@ -70,12 +70,20 @@ pub fn run(args: &Args, console: &mut Console) -> exit::Result {
                     console.say(line);
                 }
             }
-            let summary =
-                [count(loaded.rule_count, "rule"), count(errors, "error"), count(warnings, "warning")];
-            console.line(summary.join(", "))?;
+            let rules = count(loaded.rule_count, "rule") + &levels(&loaded);
+            console.line([rules, count(errors, "error"), count(warnings, "warning")].join(", "))?;
         }
     }
     Ok(Verdict::from_good(errors == 0 && !(args.warnings_as_errors && warnings > 0)))
+}
+
+/// How many rules there are of each level, where there are several: ` (12 default, 4 strict)`.
+fn levels(loaded: &Loaded) -> String {
+    let rules = loaded.set.as_ref().map(|set| set.rules()).unwrap_or_default();
+    let of = |level: Level| rules.iter().filter(|rule| rule.level == level).count();
+    let counts = Level::ALL.map(|level| (of(level), level));
+    let told: Vec<_> = counts.iter().filter(|c| c.0 > 0).map(|(n, level)| format!("{n} {level}")).collect();
+    if counts[0].0 == rules.len() { String::new() } else { format!(" ({})", told.join(", ")) }
 }
 
 /// The notes, a line for each rule and one for all that is unused.

@@ -12,7 +12,7 @@ use vedette_policy::{Loaded, PolicySet};
 
 use self::report::RuleReport;
 use super::input::load_good;
-use crate::cli::Format;
+use crate::cli::{Format, Level};
 use crate::console::Console;
 use crate::exit::{self, Failure, Verdict};
 
@@ -26,6 +26,9 @@ pub struct Args {
     /// The form of the explanation; text at a terminal and JSON in a pipe, unless given.
     #[arg(long, value_enum)]
     output: Option<Format>,
+    /// Only the rules of this level, and of those before it.
+    #[arg(long, value_enum, default_value_t = Level::Audit)]
+    level: Level,
     /// Show all branches, and long lists whole.
     #[arg(short, long)]
     verbose: bool,
@@ -54,7 +57,8 @@ pub fn run(args: &Args, console: &mut Console) -> exit::Result {
     let (rule, paths) = split(&args.arguments)?;
     let loaded = load_good(&paths, console)?;
     let Some(set) = &loaded.set else { return Ok(Verdict::Bad) };
-    let wanted = select(set, rule)?;
+    let mut wanted = select(set, rule)?;
+    wanted.retain(|index| set.rules()[*index].level <= args.level.into());
     let rules: Vec<_> = wanted.into_iter().filter_map(|index| report(set, index, &loaded)).collect();
     match console.format(args.output) {
         Format::Json => console.json(&Report { rules })?,
@@ -76,7 +80,7 @@ fn report<'s>(set: &'s PolicySet, index: usize, loaded: &Loaded) -> Option<RuleR
 }
 
 /// The first argument is the name of a rule unless it is a file or directory.
-fn split(arguments: &[String]) -> Result<(Option<&str>, Vec<PathBuf>), Failure> {
+pub(super) fn split(arguments: &[String]) -> Result<(Option<&str>, Vec<PathBuf>), Failure> {
     let paths = |from: &[String]| from.iter().map(PathBuf::from).collect::<Vec<_>>();
     match arguments {
         [first, rest @ ..] if !Path::new(first).exists() => {
@@ -92,7 +96,7 @@ fn split(arguments: &[String]) -> Result<(Option<&str>, Vec<PathBuf>), Failure> 
 }
 
 /// The positions of the rules meant: the one of that name, else all whose names contain it.
-fn select(set: &PolicySet, name: Option<&str>) -> Result<Vec<usize>, Failure> {
+pub(super) fn select(set: &PolicySet, name: Option<&str>) -> Result<Vec<usize>, Failure> {
     let rules = set.rules();
     let Some(name) = name else { return Ok((0..rules.len()).collect()) };
     if let Some(index) = rules.iter().position(|r| r.name == name) {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use vedette_policy::load::read_sources;
-use vedette_policy::{Loaded, PolicySet, Severity};
+use vedette_policy::{Level, Loaded, PolicySet, Severity};
 
 use crate::console::Console;
 use crate::exit::Failure;
@@ -13,6 +13,14 @@ use crate::exit::Failure;
 /// # Errors
 /// A path that cannot be read, or none of them holding a policy file: a check of nothing must not look good.
 pub fn load<P: AsRef<Path>>(paths: &[P]) -> Result<Loaded, Failure> {
+    load_at(paths, Level::Audit)
+}
+
+/// The same with the rules of a level on; [`load`] has all on.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_at<P: AsRef<Path>>(paths: &[P], level: Level) -> Result<Loaded, Failure> {
     let sources = read_sources(paths)?;
     if sources.is_empty() {
         let named: Vec<_> = paths.iter().map(|p| p.as_ref().display().to_string()).collect();
@@ -23,7 +31,7 @@ pub fn load<P: AsRef<Path>>(paths: &[P]) -> Result<Loaded, Failure> {
         );
         return Err(Failure::Input(message));
     }
-    Ok(PolicySet::load(sources))
+    Ok(PolicySet::load_at(sources, level))
 }
 
 /// The same for commands that need all policies to be good: findings go to standard error.

@@ -13,7 +13,7 @@ use vedette_policy::load::is_test_file;
 use self::file::TestFile;
 use self::run::Outcome;
 use super::input::count;
-use crate::cli::Format;
+use crate::cli::{Format, Level};
 use crate::console::Console;
 use crate::exit::{self, Failure, Verdict};
 
@@ -30,6 +30,9 @@ pub struct Args {
     /// Run only the tests in whose names this occurs.
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
+    /// Which rules are on.
+    #[arg(long, value_enum, default_value_t = Level::Audit)]
+    level: Level,
     /// Name the tests that passed, too.
     #[arg(short, long)]
     verbose: bool,
@@ -78,7 +81,7 @@ pub fn run(args: &Args, console: &mut Console) -> exit::Result {
             continue;
         };
         let wanted = |name: &str| args.filter.as_ref().is_none_or(|text| name.contains(text.as_str()));
-        match run::run(&file, wanted, console)? {
+        match run::run(&file, args.level.into(), wanted, console)? {
             Some(outcomes) => results.extend(outcomes),
             None => good = false,
         }

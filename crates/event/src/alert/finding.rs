@@ -6,7 +6,7 @@ use indexmap::IndexMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::Value;
 
-use super::Time;
+use super::{Guide, Level, Time};
 
 /// How urgent an alert is, most urgent first. The names are Falco's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -214,6 +214,12 @@ pub struct Finding {
     pub description: String,
     /// The policy it comes from.
     pub policy: Option<PolicyName>,
+    /// For whom it is.
+    pub level: Level,
+    /// What it says to the reader, if it says anything.
+    pub guide: Option<Guide>,
+    /// The ATT&CK techniques that it is about, besides those among its tags.
+    pub techniques: Vec<String>,
     /// Its priority.
     pub priority: Priority,
     /// Where the event comes from: `syscall`.
@@ -237,6 +243,9 @@ impl Finding {
             rule: rule.into(),
             description: String::new(),
             policy: None,
+            level: Level::Default,
+            guide: None,
+            techniques: Vec::new(),
             priority,
             source: "syscall".to_owned(),
             tags: Vec::new(),

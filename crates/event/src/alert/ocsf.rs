@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    Action, Alert, Attack, ContainerInfo, Correlation, EventInfo, GapInfo, KubernetesInfo, Priority,
-    TakenAction, attack::tactic_id,
+    Action, Alert, Attack, ContainerInfo, Correlation, EventInfo, GapInfo, Guide, KubernetesInfo, Level,
+    Priority, TakenAction, attack::tactic_id,
 };
 use evidence::Evidence;
 
@@ -54,6 +54,8 @@ pub(super) struct DetectionFinding<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     policy: Option<Policy<'a>>,
     device: Device<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    remediation: Option<Remediation<'a>>,
     evidences: [Evidence<'a>; 1],
     #[serde(skip_serializing_if = "Vec::is_empty")]
     resources: Vec<Resource<'a>>,
@@ -105,6 +107,11 @@ struct FindingInfo<'a> {
     analytic: Analytic<'a>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     attacks: Vec<AttackEntry<'a>>,
+}
+
+#[derive(Serialize)]
+struct Remediation<'a> {
+    desc: &'a str,
 }
 
 #[derive(Serialize)]
@@ -174,6 +181,9 @@ struct Resource<'a> {
 #[derive(Serialize)]
 struct Unmapped<'a> {
     priority: Priority,
+    level: Level,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guide: Option<&'a Guide>,
     action: &'a Action,
     event: &'a EventInfo,
     output_fields: &'a IndexMap<String, Value>,
@@ -241,10 +251,13 @@ impl<'a> From<&'a Alert> for DetectionFinding<'a> {
                 is_applied: !matches!(alert.action.taken, TakenAction::None | TakenAction::Audit),
             }),
             device: device(alert),
+            remediation: alert.guide.as_ref().map(|guide| Remediation { desc: &guide.response }),
             evidences: [Evidence::from(alert)],
             resources: resources(alert),
             unmapped: Unmapped {
                 priority: alert.priority,
+                level: alert.level,
+                guide: alert.guide.as_ref(),
                 action: &alert.action,
                 event: &alert.event,
                 output_fields: &alert.output_fields,

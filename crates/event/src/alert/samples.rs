@@ -92,7 +92,7 @@ impl Sample {
             header: header(Kind::ProcessExec, tgid, 1, start(tgid)),
             kind: Kind::ProcessExec,
             call: Some(Call::Execve),
-            body: Body::ProcessExec { facts, exe, filename: exe, cwd, argv, env: b"" },
+            body: Body::ProcessExec { facts, exe, filename: exe, cwd, argv, env: b"", stdio: [b""; 3] },
             bytes: &[],
         };
         self.process = self.state.apply(&record).process.unwrap();
@@ -168,6 +168,29 @@ pub(super) fn finding() -> Finding {
 pub(super) fn host_alert() -> Alert {
     let sample = Sample::new(false, b"/usr/bin/cat", b"cat\0/tmp/x\0", b"/home/ada");
     sample.open(b"/etc/shadow", b"/tmp/x", finding())
+}
+
+/// The same of a rule that says what to do, for who looks at alerts by day; by a set-uid program.
+pub(super) fn guided_alert() -> Alert {
+    let sample = Sample::new(false, b"/usr/bin/cat", b"cat\0/tmp/x\0", b"/home/ada");
+    let finding = Finding {
+        level: Level::Strict,
+        techniques: vec!["T1003.008".to_owned()],
+        tags: vec!["host".to_owned()],
+        guide: Some(Guide {
+            why: "Hashes are cracked elsewhere, unseen.".to_owned(),
+            response: "Find out who ran it; if nobody knows, change this machine's passwords.".to_owned(),
+            benign: vec!["A backup".to_owned()],
+        }),
+        ..finding()
+    };
+    let mut alert = sample.open(b"/etc/shadow", b"/tmp/x", finding);
+    let message = alert.message().to_owned();
+    if let Some(user) = &mut alert.process.user {
+        (user.uid, user.name, user.euid) = (33, Some("www-data".to_owned()), 0);
+    }
+    alert.set_output(&message);
+    alert
 }
 
 fn metadata() -> Metadata {

@@ -56,20 +56,37 @@ fn serde_transcode<'de>(
 #[test]
 fn text_of_a_host_alert() {
     let text = line(&host_alert(), Format::Text { color: false });
-    assert_snapshot!(text.trim_end(), @"05:40:34.123Z Warning Sensitive file opened: Sensitive file opened for reading (file=/etc/shadow process=cat) | cat ← bash ← sshd");
+    assert_snapshot!(text.trim_end(), @"05:40:34.123Z Warning Sensitive file opened: Sensitive file opened for reading (file=/etc/shadow process=cat) | user ada as root on n7.example.org | cat ← bash ← sshd");
 }
 
 #[test]
 fn text_of_a_pod_alert() {
     let text = line(&pod_alert(), Format::Text { color: false });
-    assert_snapshot!(text.trim_end(), @"05:40:34.123Z Critical Scan, then a way out: Metadata service reached by cat [denied] [sequence of 2 events] | cat ← bash ← sshd | container web (0123456789ab) [12 events lost before this]");
+    assert_snapshot!(text.trim_end(), @"05:40:34.123Z Critical Scan, then a way out: Metadata service reached by cat [denied] [sequence of 2 events] | user ada as root in container web (0123456789ab) of pod shop/web-5c9-x | cat ← bash ← sshd [12 events lost before this]");
+}
+
+#[test]
+fn text_of_an_alert_that_says_what_to_do() {
+    let alert = guided_alert();
+    let text = line(&alert, Format::Text { color: false });
+    assert_snapshot!(text.trim_end(), @"05:40:34.123Z Warning [strict] Sensitive file opened: Sensitive file opened for reading (file=/etc/shadow process=cat) | user www-data as root (logged in as ada) on n7.example.org | cat ← bash ← sshd | → Find out who ran it; if nobody knows, change this machine's passwords.");
+    let colored = line(&alert, Format::Text { color: true });
+    assert_snapshot!(colored.trim_end().replace('\u{1b}', "ESC"), @"ESC[2m05:40:34.123ZESC[0m ESC[33mWarningESC[0m ESC[2m[strict]ESC[0m ESC[1mSensitive file openedESC[0m: Sensitive file opened for reading (file=/etc/shadow process=cat) ESC[2m| user www-data as root (logged in as ada) on n7.example.org | cat ← bash ← sshdESC[0m | ESC[1m→ESC[0m Find out who ran it; if nobody knows, change this machine's passwords.");
+    // Machines pass on the same, and the rule's own words can be had of it.
+    assert_snapshot!(alert.output, @"05:40:34.123456789: Warning Sensitive file opened for reading (file=/etc/shadow process=cat) | user www-data as root (logged in as ada) on n7.example.org | cat ← bash ← sshd | → Find out who ran it; if nobody knows, change this machine's passwords.");
+    assert_eq!(alert.message(), "Sensitive file opened for reading (file=/etc/shadow process=cat)");
+}
+
+#[test]
+fn json_of_an_alert_that_says_what_to_do() {
+    assert_snapshot!(pretty(&guided_alert(), Format::Json));
 }
 
 #[test]
 fn text_in_colour_is_the_same_text() {
     let alert = pod_alert();
     let colored = line(&alert, Format::Text { color: true });
-    assert_snapshot!(colored.trim_end().replace('\u{1b}', "ESC"), @"ESC[2m05:40:34.123ZESC[0m ESC[1mESC[31mCriticalESC[0m ESC[1mScan, then a way outESC[0m: Metadata service reached by cat ESC[1mESC[35m[denied]ESC[0m [sequence of 2 events] ESC[2m| cat ← bash ← sshd | container web (0123456789ab)ESC[0m ESC[31m[12 events lost before this]ESC[0m");
+    assert_snapshot!(colored.trim_end().replace('\u{1b}', "ESC"), @"ESC[2m05:40:34.123ZESC[0m ESC[1mESC[31mCriticalESC[0m ESC[1mScan, then a way outESC[0m: Metadata service reached by cat ESC[1mESC[35m[denied]ESC[0m [sequence of 2 events] ESC[2m| user ada as root in container web (0123456789ab) of pod shop/web-5c9-x | cat ← bash ← sshdESC[0m ESC[31m[12 events lost before this]ESC[0m");
     let mut plain = String::new();
     let mut rest = colored.as_str();
     while let Some((before, after)) = rest.split_once("\u{1b}[") {
@@ -110,10 +127,10 @@ fn ocsf_of_a_pod_alert() {
 
 #[test]
 fn json_can_be_read_back() {
-    for alert in [host_alert(), pod_alert(), deep_alert(20), unknown_alert()] {
+    for alert in [host_alert(), pod_alert(), guided_alert(), deep_alert(20), unknown_alert()] {
         assert_eq!(serde_json::from_str::<Alert>(&line(&alert, Format::Json)).unwrap(), alert);
         assert!(!alert.message().starts_with("05:"));
-        assert!(alert.output.ends_with(alert.message()));
+        assert!(alert.output.contains(alert.message()));
     }
 }
 
@@ -145,8 +162,15 @@ fn what_each_kind_of_event_tells() {
     assert_eq!((exit(0x8b).exit_code, exit(0x8b).signal), (None, Some(11)));
 
     let facts = ProcessExec::new_zeroed();
-    let body =
-        Body::ProcessExec { facts, exe: b"/usr/bin/sh", filename: b"./sh", cwd: b"/", argv: b"", env: b"" };
+    let body = Body::ProcessExec {
+        facts,
+        exe: b"/usr/bin/sh",
+        filename: b"./sh",
+        cwd: b"/",
+        argv: b"",
+        env: b"",
+        stdio: [b""; 3],
+    };
     let exec = info(Kind::ProcessExec, body);
     assert_eq!(
         (exec.kind.as_str(), exec.path.as_str(), exec.raw_path.as_str()),
@@ -254,12 +278,20 @@ proptest! {
     }
 
     #[test]
-    fn any_text_makes_one_harmless_line(rule: String, message: String, tag: String, field: String, value: String) {
+    fn any_text_makes_one_harmless_line(
+        rule: String,
+        message: String,
+        tag: String,
+        field: String,
+        value: String,
+        response: String,
+    ) {
         let sample = Sample::new(true, b"/bin/sh", b"sh\0", b"/");
         assert_one_harmless_line(&sample.connect(Finding {
             rule,
             message,
             tags: vec![tag],
+            guide: Some(Guide { response, ..Guide::default() }),
             output_fields: IndexMap::from_iter([(field, Value::from(value))]),
             ..finding()
         }));

@@ -7,7 +7,7 @@ use std::fmt::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::{Alert, Priority, TakenAction};
+use super::{Alert, Level, Priority, TakenAction};
 
 const DIM: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
@@ -19,6 +19,9 @@ pub(super) fn write(alert: &Alert, color: bool, out: &mut impl Write) -> fmt::Re
     write!(out, "{dim}{}Z{dim:#} ", alert.time.time_of_day(3))?;
     let style = paint(priority_style(alert.priority));
     write!(out, "{style}{}{style:#} ", alert.priority)?;
+    if alert.level != Level::Default {
+        write!(out, "{dim}[{}]{dim:#} ", alert.level)?;
+    }
     let bold = paint(BOLD);
     write!(out, "{bold}{}{bold:#}: {}", Escaped(&alert.rule), Escaped(alert.message()))?;
     if let Some(done) = done(alert.action.taken) {
@@ -28,21 +31,10 @@ pub(super) fn write(alert: &Alert, color: bool, out: &mut impl Write) -> fmt::Re
     if let Some(correlation) = &alert.correlation {
         write!(out, " [{} of {} events]", correlation.kind.as_str(), correlation.count)?;
     }
-    write!(out, " {dim}| {}", Escaped(&alert.process.display_name()))?;
-    for ancestor in &alert.process.ancestors {
-        write!(out, " ← {}", Escaped(&ancestor.display_name()))?;
+    write!(out, " {dim}| {} | {}{dim:#}", Escaped(&whom(alert)), Escaped(&ancestry(alert)))?;
+    if let Some(response) = response(alert) {
+        write!(out, " | {bold}→{bold:#} {}", Escaped(response))?;
     }
-    if alert.process.ancestors_truncated {
-        out.write_str(" ← …")?;
-    }
-    if let Some(container) = &alert.container {
-        let id = container.id.get(..12).unwrap_or(&container.id);
-        match &container.name {
-            Some(name) => write!(out, " | container {} ({})", Escaped(name), Escaped(id))?,
-            None => write!(out, " | container {}", Escaped(id))?,
-        }
-    }
-    write!(out, "{dim:#}")?;
     let lost: u64 = alert.gaps.iter().map(|g| g.count).sum();
     if lost > 0 {
         let style = paint(AnsiColor::Red.on_default());
@@ -50,6 +42,58 @@ pub(super) fn write(alert: &Alert, color: bool, out: &mut impl Write) -> fmt::Re
         write!(out, " {style}[{lost} {noun} lost before this]{style:#}")?;
     }
     Ok(())
+}
+
+/// What follows the message of a rule that says what to do, in the text that machines pass on to people.
+pub(super) fn tail(alert: &Alert) -> String {
+    let Some(response) = response(alert) else { return String::new() };
+    format!(" | {} | {} | → {response}", whom(alert), ancestry(alert))
+}
+
+fn response(alert: &Alert) -> Option<&str> {
+    alert.guide.as_ref().map(|guide| guide.response.as_str()).filter(|response| !response.is_empty())
+}
+
+/// As whom and where it happened: `user ada as root (logged in as eve) on n7`.
+fn whom(alert: &Alert) -> String {
+    let mut text = String::new();
+    if let Some(user) = &alert.process.user {
+        let name = |name: &Option<String>, id: u32| name.clone().unwrap_or_else(|| id.to_string());
+        let real = name(&user.name, user.uid);
+        text = format!("user {real} ");
+        if user.euid != user.uid {
+            let effective = if user.euid == 0 { "root".to_owned() } else { format!("uid {}", user.euid) };
+            text += &format!("as {effective} ");
+        }
+        let login = user.loginuid.filter(|login| *login != user.uid);
+        if let Some(login) = login {
+            text += &format!("(logged in as {}) ", name(&user.loginname, login));
+        }
+    }
+    let Some(container) = &alert.container else { return text + "on " + &alert.hostname };
+    let id = container.id.get(..12).unwrap_or(&container.id);
+    text += &match &container.name {
+        Some(name) => format!("in container {name} ({id})"),
+        None => format!("in container {id}"),
+    };
+    let pod = alert.k8s.as_ref().and_then(|k8s| Some((k8s.namespace.as_ref()?, k8s.pod.as_ref()?)));
+    if let Some((namespace, pod)) = pod {
+        text += &format!(" of pod {namespace}/{pod}");
+    }
+    text
+}
+
+/// The process and its ancestors: `cat ← bash ← sshd`.
+fn ancestry(alert: &Alert) -> String {
+    let mut text = alert.process.display_name().to_string();
+    for ancestor in &alert.process.ancestors {
+        text += " ← ";
+        text += &ancestor.display_name();
+    }
+    if alert.process.ancestors_truncated {
+        text += " ← …";
+    }
+    text
 }
 
 fn done(taken: TakenAction) -> Option<&'static str> {

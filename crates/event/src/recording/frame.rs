@@ -4,8 +4,14 @@ use std::sync::Arc;
 
 use zerocopy::IntoBytes;
 
+use vedette_abi::StdFile;
+
 use super::fields::{In, Out};
-use crate::{Exec, Knowledge, Metadata, Origin, Pod, Process, ProcessKey, alert::GapInfo, process::ExeFacts};
+use crate::{
+    Exec, Knowledge, Metadata, Origin, Pod, Process, ProcessKey,
+    alert::GapInfo,
+    process::{ExeFacts, Stdio},
+};
 
 /// Whose name a number stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -265,6 +271,11 @@ fn write_process(o: &mut Out<'_>, process: &Process, parent: Option<ProcessKey>)
     o.u32(exec.env_total);
     o.u64(exec.time);
     o.0.extend_from_slice(exec.exe.0.as_bytes());
+    o.u8(u8::from(exec.stdio.is_some()));
+    if let Some(stdio) = &exec.stdio {
+        o.0.extend_from_slice(stdio.files.as_bytes());
+        stdio.paths.iter().for_each(|path| o.bytes(path));
+    }
 }
 
 fn read_process(i: &mut In<'_>) -> Option<(Process, Option<ProcessKey>)> {
@@ -285,9 +296,19 @@ fn read_process(i: &mut In<'_>) -> Option<(Process, Option<ProcessKey>)> {
         env_total: i.u32()?,
         time: i.u64()?,
         exe: ExeFacts(i.value()?),
+        stdio: stdio(i)?,
         ..Exec::default()
     });
     Some((process, has_parent.then_some(parent)))
+}
+
+fn stdio(i: &mut In<'_>) -> Option<Option<Box<Stdio>>> {
+    if i.u8()? == 0 {
+        return Some(None);
+    }
+    let files: [StdFile; 3] = [i.value()?, i.value()?, i.value()?];
+    let paths: [Box<[u8]>; 3] = [i.bytes()?.into(), i.bytes()?.into(), i.bytes()?.into()];
+    Some(Some(Box::new(Stdio { files, paths })))
 }
 
 fn process_of<'a>(i: &mut In<'_>) -> Option<Frame<'a>> {

@@ -249,41 +249,8 @@ fn append(
         }
     }
     for exception in fields.exceptions.filter(|_| wanted("exceptions")).unwrap_or_default() {
-        append_exception(rule, exception, span, diagnostics);
+        exceptions::append(&mut rule.exceptions, exception, span, diagnostics);
     }
-}
-
-fn append_exception(
-    rule: &mut FalcoRule,
-    exception: ExceptionItem,
-    span: Span,
-    diagnostics: &mut Vec<Diagnostic>,
-) {
-    let name = exception.name.clone();
-    if !exception.has_values {
-        let message = format!("the exception `{}` adds no values", name.value);
-        diagnostics.push(Diagnostic::warning(Code::Exception, name.span, message));
-    }
-    let Some(previous) = rule.exceptions.iter_mut().find(|e| e.name.value == name.value) else {
-        let error = if exception.values.is_empty() {
-            Err(Diagnostic::error(Code::Exception, name.span, "a new exception needs `fields` and `values`"))
-        } else {
-            exceptions::validate(&exception)
-        };
-        match error {
-            Ok(()) => rule.exceptions.push(exception),
-            Err(error) => diagnostics.push(error),
-        }
-        return;
-    };
-    if exception.fields.is_some() || exception.comps.is_some() {
-        let message = "only values can be added to an exception that is there already";
-        let hint = "leave out `fields` and `comps`";
-        let at = exception.fields.as_ref().map_or(span, |f| f.span());
-        diagnostics.push(Diagnostic::error(Code::Exception, at, message).with_hint(hint));
-        return;
-    }
-    previous.values.extend(exception.values);
 }
 
 fn replace(rule: &mut FalcoRule, fields: RuleFields, keys: &[String], diagnostics: &mut Vec<Diagnostic>) {

@@ -297,6 +297,11 @@ fn macro_names(expr: &Expr, names: &mut Vec<String>) {
     }
 }
 
+/// An exception, to be written as YAML.
+pub fn exception_of(item: &ExceptionItem) -> impl Serialize + use<> {
+    exception(item)
+}
+
 fn exception(item: &ExceptionItem) -> NamedException {
     NamedException {
         name: item.name.value.clone(),

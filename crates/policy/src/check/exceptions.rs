@@ -66,6 +66,40 @@ pub(super) fn validate(exception: &ExceptionItem) -> Result<(), Diagnostic> {
     Ok(())
 }
 
+/// Adds an exception to those of a rule: its values to the one of that name, if there is one.
+pub(super) fn append(
+    exceptions: &mut Vec<ExceptionItem>,
+    exception: ExceptionItem,
+    span: Span,
+    diagnostics: &mut Vec<Diagnostic>,
+) {
+    let name = exception.name.clone();
+    if !exception.has_values {
+        let message = format!("the exception `{}` adds no values", name.value);
+        diagnostics.push(Diagnostic::warning(Code::Exception, name.span, message));
+    }
+    let Some(previous) = exceptions.iter_mut().find(|e| e.name.value == name.value) else {
+        let error = if exception.values.is_empty() {
+            Err(Diagnostic::error(Code::Exception, name.span, "a new exception needs `fields` and `values`"))
+        } else {
+            validate(&exception)
+        };
+        match error {
+            Ok(()) => exceptions.push(exception),
+            Err(error) => diagnostics.push(error),
+        }
+        return;
+    };
+    if exception.fields.is_some() || exception.comps.is_some() {
+        let message = "only values can be added to an exception that is there already";
+        let hint = "leave out `fields` and `comps`";
+        let at = exception.fields.as_ref().map_or(span, |f| f.span());
+        diagnostics.push(Diagnostic::error(Code::Exception, at, message).with_hint(hint));
+        return;
+    }
+    previous.values.extend(exception.values);
+}
+
 fn single_comp(exception: &ExceptionItem) -> Result<At<String>, Diagnostic> {
     match &exception.comps {
         None => Ok(At::new("in".to_owned(), exception.name.span)),

@@ -1,19 +1,21 @@
 //! Documents to checked rules.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 
 use super::collect::{self, Definitions, FalcoRule};
 use super::expand::Macros;
 use super::lists::Lists;
 use super::lower::{lower, lower_field, lower_operand};
-use super::{Cond, exceptions, lint};
+use super::{Cond, amend, exceptions, lint};
 use crate::diagnostic::{Code, Diagnostic, Severity};
 use crate::document::Document;
 use crate::document::item::At;
-use crate::document::native::{Action, Mode, NativeRule, Policy, Scope, StepItem};
+use crate::document::native::{Action, GuideItem, Mode, NativeRule, Policy, Scope, StepItem};
 use crate::output::{Output, OutputPart};
 use crate::rule::{
-    Condition, Detection, PolicyRef, Priority, Rule, Sequence, Step, Threshold, Throttle, attack_ids,
+    Benign, Condition, Detection, Guide, Level, PolicyRef, Priority, Rule, Sequence, Step, Threshold,
+    Throttle, attack_ids,
 };
 use crate::source::{MappedText, SourceMap, Span};
 use crate::syntax::ast::Expr;
@@ -30,7 +32,13 @@ pub fn check_documents(
     let mut policies = Vec::new();
     for document in documents {
         match document {
-            Document::Falco(items) => items.into_iter().for_each(|item| definitions.add(item, diagnostics)),
+            Document::Falco(items) => {
+                for item in items {
+                    if let Some(item) = amend::try_amend(item, &definitions, &mut policies, diagnostics) {
+                        definitions.add(item, diagnostics);
+                    }
+                }
+            }
             Document::Native(policy) => policies.push(*policy),
         }
     }
@@ -132,6 +140,9 @@ impl<'a> Checker<'a> {
             desc: rule.desc.clone(),
             priority: rule.priority,
             attack: attack_ids(&rule.tags),
+            level: Level::Default,
+            selected: true,
+            guide: None,
             tags: rule.tags.clone(),
             source: rule.source.value.clone(),
             enabled: rule.enabled,
@@ -165,11 +176,20 @@ impl<'a> Checker<'a> {
             None => Some(None),
         };
         let tags: Vec<String> = rule.tags.iter().map(|t| t.value.clone()).collect();
+        let mut attack: Vec<String> = rule.attack.iter().map(|id| id.value.clone()).collect();
+        attack.extend(attack_ids(&tags));
+        let mut seen = HashSet::new();
+        attack.retain(|id| seen.insert(id.clone()));
+        let guide = rule.guide.as_ref().map(|guide| self.guide(guide, rule, policy));
+        let meaning = guide.as_ref().map(|guide| guide.meaning.clone());
         let rule = Rule {
             name: rule.name.value.clone(),
-            desc: rule.desc.as_ref().map(|d| d.value.trim().to_owned()).unwrap_or_default(),
+            desc: rule.desc.as_ref().map(|d| d.value.trim().to_owned()).or(meaning).unwrap_or_default(),
             priority: priority?,
-            attack: attack_ids(&tags),
+            attack,
+            level: rule.level.as_ref().map_or(policy.level, |level| level.value),
+            selected: true,
+            guide,
             tags,
             source: "syscall".to_owned(),
             enabled: rule.enabled,
@@ -190,10 +210,40 @@ impl<'a> Checker<'a> {
         Some(rule)
     }
 
+    /// The guide, each of its exceptions tried on the rule: what is offered for pasting has to work.
+    fn guide(&mut self, item: &GuideItem, rule: &NativeRule, policy: &Policy) -> Guide {
+        let text = |text: &Option<At<String>>| {
+            text.as_ref().map(|text| text.value.trim().to_owned()).unwrap_or_default()
+        };
+        for exception in item.benign.iter().filter_map(|benign| benign.exception.as_ref()) {
+            if exception.values.is_empty() {
+                let message = "the exception has no values";
+                self.report(Diagnostic::error(Code::Exception, exception.name.span, message));
+                continue;
+            }
+            let steps = rule.sequence.iter().flat_map(|s| s.steps.iter().map(|step| &step.condition));
+            for condition in rule.condition.iter().chain(steps) {
+                if let Some(text) = self.with_exceptions(&condition.value, std::slice::from_ref(exception)) {
+                    self.condition(&text, &policy.scope);
+                }
+            }
+        }
+        let benign = item.benign.iter().map(|benign| Benign {
+            cause: benign.cause.value.trim().to_owned(),
+            exception: benign.exception.clone(),
+        });
+        Guide {
+            meaning: text(&item.meaning),
+            why: text(&item.why),
+            response: text(&item.response),
+            benign: benign.collect(),
+        }
+    }
+
     fn detection(&mut self, policy: &Policy, rule: &NativeRule) -> Option<Detection> {
         if let Some(sequence) = &rule.sequence {
             let steps: Vec<_> =
-                sequence.steps.iter().enumerate().map(|(i, s)| self.step(policy, i, s)).collect();
+                sequence.steps.iter().enumerate().map(|(i, s)| self.step(policy, rule, i, s)).collect();
             let by = self.terms(&sequence.by);
             return Some(Detection::Sequence(Sequence {
                 steps: steps.into_iter().collect::<Option<_>>()?,
@@ -222,8 +272,13 @@ impl<'a> Checker<'a> {
         }))
     }
 
-    fn step(&mut self, policy: &Policy, index: usize, step: &StepItem) -> Option<Step> {
-        let condition = self.condition(&step.condition.value, &policy.scope)?;
+    /// An exception of a sequence says which events are no step of it.
+    fn step(&mut self, policy: &Policy, rule: &NativeRule, index: usize, step: &StepItem) -> Option<Step> {
+        let text = match rule.exceptions.is_empty() {
+            true => step.condition.value.clone(),
+            false => self.with_exceptions(&step.condition.value, &rule.exceptions)?,
+        };
+        let condition = self.condition(&text, &policy.scope)?;
         Some(Step { name: step.name.clone().unwrap_or_else(|| format!("step {}", index + 1)), condition })
     }
 

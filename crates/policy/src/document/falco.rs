@@ -1,6 +1,6 @@
 //! Falco rule files: a list of items.
 
-use super::item::{At, Change, ExceptionItem, Item, ListItem, MacroItem, RuleChange, RuleFields, RuleItem};
+use super::item::{Change, ExceptionItem, Item, ListItem, MacroItem, RuleChange, RuleFields, RuleItem};
 use super::reader::{Reader, entry, key_span};
 use super::yaml::Node;
 use crate::diagnostic::{Code, Diagnostic};
@@ -274,54 +274,54 @@ fn check_override(reader: &mut Reader<'_, '_>, appended: &[String], replaced: &[
     good.then_some(())
 }
 
+/// Reads the list of exceptions of a rule.
 pub(super) fn read_exceptions(reader: &mut Reader<'_, '_>) -> Option<Vec<ExceptionItem>> {
     reader.get("exceptions")?;
     let mut exceptions: Vec<ExceptionItem> = Vec::new();
     for node in reader.mappings("exceptions") {
         let mut inner =
             Reader { node, subject: reader.subject.clone(), diagnostics: &mut *reader.diagnostics };
-        inner.known_keys(&["name", "fields", "comps", "values"]);
-        let Some(name) = inner.required("name") else { continue };
+        let Some(exception) = read_exception(&mut inner) else { continue };
+        let name = &exception.name;
         if exceptions.iter().any(|e| e.name.value == name.value) {
             inner.error(Code::Exception, name.span, format!("there are two exceptions `{}`", name.value));
             continue;
         }
-        let mut parts = [None, None];
-        for (part, key) in parts.iter_mut().zip(["fields", "comps"]) {
-            let Some(node) = inner.get(key) else { continue };
-            *part = entry(node);
-            if part.is_none() {
-                inner.error(Code::Exception, node.span, format!("`{key}` is a word or a list of words"));
-            }
+        exceptions.push(exception);
+    }
+    Some(exceptions)
+}
+
+/// Reads one exception.
+pub(super) fn read_exception(reader: &mut Reader<'_, '_>) -> Option<ExceptionItem> {
+    reader.known_keys(&["name", "fields", "comps", "values"]);
+    let name = reader.required("name")?;
+    let mut parts = [None, None];
+    for (part, key) in parts.iter_mut().zip(["fields", "comps"]) {
+        let Some(node) = reader.get(key) else { continue };
+        *part = entry(node);
+        if part.is_none() {
+            reader.error(Code::Exception, node.span, format!("`{key}` is a word or a list of words"));
         }
-        let [fields, comps] = parts;
-        let mut values = Vec::new();
-        let has_values = inner.get("values").is_some();
-        match inner.get("values") {
-            Some(node) if !node.is_null() => match node.as_sequence() {
-                Some(nodes) => {
-                    for node in nodes {
-                        match entry(node) {
-                            Some(value) => values.push(value),
-                            None => inner.error(
-                                Code::Exception,
-                                node.span,
-                                "a value is a word or a list of words",
-                            ),
+    }
+    let [fields, comps] = parts;
+    let mut values = Vec::new();
+    let has_values = reader.get("values").is_some();
+    match reader.get("values") {
+        Some(node) if !node.is_null() => match node.as_sequence() {
+            Some(nodes) => {
+                for node in nodes {
+                    match entry(node) {
+                        Some(value) => values.push(value),
+                        None => {
+                            reader.error(Code::Exception, node.span, "a value is a word or a list of words");
                         }
                     }
                 }
-                None => inner.error(Code::Exception, node.span, "`values` is a list"),
-            },
-            _ => {}
-        }
-        exceptions.push(ExceptionItem {
-            name: At::new(name.value, name.span),
-            fields,
-            comps,
-            values,
-            has_values,
-        });
+            }
+            None => reader.error(Code::Exception, node.span, "`values` is a list"),
+        },
+        _ => {}
     }
-    Some(exceptions)
+    Some(ExceptionItem { name, fields, comps, values, has_values })
 }

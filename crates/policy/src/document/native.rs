@@ -1,14 +1,17 @@
 //! Native policies: `SecurityPolicy` and `ClusterSecurityPolicy` documents.
 
 mod correlation;
+mod guide;
 mod selector;
 
 pub use correlation::{Distinct, SequenceItem, StepItem, ThresholdItem, ThrottleItem, parse_duration};
+pub use guide::{BenignItem, GuideItem};
 pub use selector::{Expression, LabelSelector, Scope, SelectorOperator};
 
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
+use vedette_event::alert::Level;
 
 use super::item::{At, Change, ExceptionItem, ListItem, MacroItem};
 use super::reader::{Reader, key_span};
@@ -73,6 +76,8 @@ pub struct Policy {
     pub namespace: Option<String>,
     /// What it does.
     pub mode: Mode,
+    /// For whom its rules are, unless they say otherwise.
+    pub level: Level,
     /// To whom it applies.
     pub scope: Scope,
     /// Its own lists.
@@ -100,6 +105,12 @@ pub struct NativeRule {
     pub enabled: bool,
     /// Its tags; those that are ATT&CK ids are also data.
     pub tags: Vec<At<String>>,
+    /// For whom it is; else as the policy says.
+    pub level: Option<At<Level>>,
+    /// The ids of the ATT&CK techniques that it is about.
+    pub attack: Vec<At<String>>,
+    /// What it says to who reads its alerts.
+    pub guide: Option<GuideItem>,
     /// What it does.
     pub action: At<Action>,
     /// Its exceptions.
@@ -155,6 +166,7 @@ pub fn read_policy(node: &Node, diagnostics: &mut Vec<Diagnostic>) -> Option<Pol
         Reader { node: spec, subject: name.value.clone(), diagnostics: &mut *reader.diagnostics };
     reader.known_keys(&[
         "mode",
+        "level",
         "podSelector",
         "namespaceSelector",
         "nodeSelector",
@@ -176,6 +188,7 @@ pub fn read_policy(node: &Node, diagnostics: &mut Vec<Diagnostic>) -> Option<Pol
             }
         },
     };
+    let level = guide::read_level(&mut reader).map_or(Level::Default, |level| level.value);
     let scope = selector::read_scope(&mut reader, kind, namespace.as_deref());
     let lists = read_lists(&mut reader);
     let macros = read_macros(&mut reader);
@@ -191,7 +204,7 @@ pub fn read_policy(node: &Node, diagnostics: &mut Vec<Diagnostic>) -> Option<Pol
         }
         rules.push(rule);
     }
-    Some(Policy { kind, name, namespace, mode, scope, lists, macros, rules })
+    Some(Policy { kind, name, namespace, mode, level, scope, lists, macros, rules })
 }
 
 fn read_lists(reader: &mut Reader<'_, '_>) -> Vec<ListItem> {
@@ -239,6 +252,9 @@ fn read_rule(reader: &mut Reader<'_, '_>) -> Option<NativeRule> {
         "priority",
         "enabled",
         "tags",
+        "level",
+        "attack",
+        "guide",
         "action",
         "exceptions",
         "sequence",
@@ -254,6 +270,9 @@ fn read_rule(reader: &mut Reader<'_, '_>) -> Option<NativeRule> {
         priority: reader.text("priority"),
         enabled: reader.bool("enabled").is_none_or(|b| b.value),
         tags: reader.texts("tags").unwrap_or_default(),
+        level: guide::read_level(reader),
+        attack: guide::read_attack(reader),
+        guide: guide::read_guide(reader),
         action: read_action(reader),
         exceptions: super::falco::read_exceptions(reader).unwrap_or_default(),
         sequence: correlation::read_sequence(reader),

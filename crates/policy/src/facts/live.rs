@@ -7,8 +7,10 @@ mod argument;
 mod container;
 mod descriptor;
 mod event;
+mod io_uring;
 mod path;
 mod process;
+mod stdio;
 mod text;
 
 use vedette_event::{
@@ -105,6 +107,7 @@ enum Family {
     Process,
     Descriptor,
     Container,
+    IoUring,
     Other,
 }
 
@@ -119,6 +122,7 @@ static FAMILIES: [Family; FIELDS.len()] = {
             }
             [b'f', b'd', b'.', ..] | [b'f', b's', b'.', ..] => Family::Descriptor,
             [b'c', b'o', b'n', b't', ..] | [b'k', b'8', b's', ..] => Family::Container,
+            [b'i', b'o', b'_', ..] => Family::IoUring,
             [b'p', b'r', b'o', b'c', b'.', ..]
             | [b't', b'h', b'r', b'e', ..]
             | [b'u', b's', b'e', b'r', ..]
@@ -149,6 +153,7 @@ impl Facts for LiveFacts<'_> {
             Family::Process => process::get(self, field, arg),
             Family::Descriptor => descriptor::get(self, field),
             Family::Container => container::get(self, field, arg),
+            Family::IoUring => io_uring::get(self, field),
             Family::Other => None,
         };
         value.unwrap_or_default()
@@ -213,6 +218,28 @@ mod tests {
             assert_eq!(text(f, "evt.res"), "SUCCESS");
             assert_eq!(text(f, "container.id"), "host");
             assert_eq!(text(f, "fd.num"), "Int(3)");
+        });
+    }
+
+    #[test]
+    fn what_io_uring_did_says_how() {
+        use abi::header_flags::{IO_URING, SQPOLL, UNCONFIRMED};
+        let key = ProcessKey { tgid: 7, start: 9 };
+        let of = |flags: u16, op: u32| {
+            let mut record = RecordBuilder::file_open(key, "/etc/shadow", "/etc/shadow").ret(3);
+            (record.header.flags, record.header.io_uring_op) = (flags, op);
+            record.build()
+        };
+        with_event(&of(0, 0), |f| assert_eq!(text(f, "io_uring.op"), "Absent"));
+        with_event(&of(IO_URING | SQPOLL, abi::IORING_OP_OPENAT2.into()), |f| {
+            assert_eq!(text(f, "io_uring.op"), "IORING_OP_OPENAT2");
+            assert_eq!(text(f, "io_uring.sqpoll"), "Bool(true)");
+            assert_eq!(text(f, "io_uring.direct"), "Bool(false)");
+            assert_eq!(text(f, "io_uring.confirmed"), "Bool(true)");
+        });
+        with_event(&of(IO_URING | UNCONFIRMED, 250), |f| {
+            assert_eq!(text(f, "io_uring.op"), "250");
+            assert_eq!(text(f, "io_uring.confirmed"), "Bool(false)");
         });
     }
 

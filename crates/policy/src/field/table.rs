@@ -60,7 +60,7 @@ fields! {
     SyscallType "syscall.type" String None One Always Event 0 true "Name of the system call; absent for events that are none.";
     EvtCategory "evt.category" String None One Always Event 0 true "What the event is about: file, net, process, io, system, sensor.";
     EvtSource "evt.source" String None One Always Event 0 true "Source of the event: `syscall`.";
-    EvtIsAsync "evt.is_async" Bool None One Always Event 0 false "Whether the event did not happen in the context of a thread.";
+    EvtIsAsync "evt.is_async" Bool None One Always Event 0 true "Whether the event did not happen in the context of a thread.";
     EvtAsynctype "evt.asynctype" String None One Always Event 0 false "Type of an asynchronous event.";
     EvtHostname "evt.hostname" String None One Always UserSpace 0 true "Name of the host, or of the node.";
     EvtPluginname "evt.pluginname" String None One Always UserSpace 0 false "Name of the plugin that made the event.";
@@ -79,7 +79,7 @@ fields! {
     EvtIsIoRead "evt.is_io_read" Bool None One Always Event 0 true "Whether the event reads data.";
     EvtIsIoWrite "evt.is_io_write" Bool None One Always Event 0 true "Whether the event writes data.";
     EvtIoDir "evt.io_dir" String None One Buffers Event 0 false "`r` if the event reads data, `w` if it writes.";
-    EvtIsWait "evt.is_wait" Bool None One Always Event 0 false "Whether the event makes the thread wait.";
+    EvtIsWait "evt.is_wait" Bool None One Always Event 0 true "Whether the event makes the thread wait.";
     EvtWaitLatency "evt.wait_latency" Duration None One Always UserSpace 0 false "Time spent waiting.";
     EvtIsSyslog "evt.is_syslog" Bool None One Always UserSpace 1 false "Whether the event writes to /dev/log.";
     EvtCount "evt.count" Uint None One Always UserSpace 0 true "Always 1.";
@@ -132,8 +132,8 @@ fields! {
     ProcPidTs "proc.pid.ts" Time None One Always Subject 1 true "When the process started.";
     ProcPpidTs "proc.ppid.ts" Time None One Always Subject 2 true "When the parent started.";
     ProcIsExeWritable "proc.is_exe_writable" Bool None One Always Subject 1 true "Whether the executable is writable by the user of the process.";
-    ProcIsExeUpperLayer "proc.is_exe_upper_layer" Bool None One Always Subject 1 false "Whether the executable lies in the upper layer of an overlay.";
-    ProcIsExeLowerLayer "proc.is_exe_lower_layer" Bool None One Always Subject 1 false "Whether the executable lies in the lower layer of an overlay.";
+    ProcIsExeUpperLayer "proc.is_exe_upper_layer" Bool None One Always Subject 1 true "Whether the executable lies in the upper layer of an overlay.";
+    ProcIsExeLowerLayer "proc.is_exe_lower_layer" Bool None One Always Subject 1 true "Whether the executable lies in the lower layer of an overlay.";
     ProcIsExeFromMemfd "proc.is_exe_from_memfd" Bool None One Always Subject 1 true "Whether the executable is a memfd, a file that exists in memory only.";
     ProcIsSidLeader "proc.is_sid_leader" Bool None One Always Subject 0 true "Whether the process leads its session.";
     ProcIsVpgidLeader "proc.is_vpgid_leader" Bool None One Always Subject 0 true "Whether the process leads its process group.";
@@ -141,8 +141,8 @@ fields! {
     ProcExeInoCtime "proc.exe_ino.ctime" Time None One Always Subject 1 true "When the executable's inode last changed.";
     ProcExeInoMtime "proc.exe_ino.mtime" Time None One Always Subject 1 true "When the executable was last written.";
     ProcExeInoCtimeDurationProcStart "proc.exe_ino.ctime_duration_proc_start" Duration None One Always Subject 1 true "Time from the change of the executable's inode to the start of the process.";
-    ProcExeInoCtimeDurationPidnsStart "proc.exe_ino.ctime_duration_pidns_start" Duration None One Always Subject 1 false "Time from the start of the pid namespace to the change of the executable's inode.";
-    ProcPidnsInitStartTs "proc.pidns_init_start_ts" Time None One Always Subject 2 false "When the pid namespace started.";
+    ProcExeInoCtimeDurationPidnsStart "proc.exe_ino.ctime_duration_pidns_start" Duration None One Always Subject 1 true "Time from the start of the pid namespace to the change of the executable's inode.";
+    ProcPidnsInitStartTs "proc.pidns_init_start_ts" Time None One Always Subject 2 true "When the pid namespace started.";
     ProcIsContainerHealthcheck "proc.is_container_healthcheck" Bool None One Always Subject 2 false "Whether the process belongs to the container's health check.";
     ProcIsContainerLivenessProbe "proc.is_container_liveness_probe" Bool None One Always Subject 2 false "Whether the process belongs to the container's liveness probe.";
     ProcIsContainerReadinessProbe "proc.is_container_readiness_probe" Bool None One Always Subject 2 false "Whether the process belongs to the container's readiness probe.";
@@ -154,12 +154,12 @@ fields! {
     ProcVmswap "proc.vmswap" Uint None One Always UserSpace 3 false "Swapped memory in KiB.";
     ProcNthreads "proc.nthreads" Uint None One Always UserSpace 2 false "Number of threads.";
     ProcNchilds "proc.nchilds" Uint None One Always UserSpace 2 false "Number of threads besides the first.";
-    ProcStdinType "proc.stdin.type" String None One Always UserSpace 3 false "Type of the descriptor 0.";
-    ProcStdoutType "proc.stdout.type" String None One Always UserSpace 3 false "Type of the descriptor 1.";
-    ProcStderrType "proc.stderr.type" String None One Always UserSpace 3 false "Type of the descriptor 2.";
-    ProcStdinName "proc.stdin.name" String None One Always UserSpace 3 false "Name of the descriptor 0.";
-    ProcStdoutName "proc.stdout.name" String None One Always UserSpace 3 false "Name of the descriptor 1.";
-    ProcStderrName "proc.stderr.name" String None One Always UserSpace 3 false "Name of the descriptor 2.";
+    ProcStdinType "proc.stdin.type" String None One Always UserSpace 3 true "Type of the descriptor 0.";
+    ProcStdoutType "proc.stdout.type" String None One Always UserSpace 3 true "Type of the descriptor 1.";
+    ProcStderrType "proc.stderr.type" String None One Always UserSpace 3 true "Type of the descriptor 2.";
+    ProcStdinName "proc.stdin.name" String None One Always UserSpace 3 true "Name of the descriptor 0.";
+    ProcStdoutName "proc.stdout.name" String None One Always UserSpace 3 true "Name of the descriptor 1.";
+    ProcStderrName "proc.stderr.name" String None One Always UserSpace 3 true "Name of the descriptor 2.";
     ThreadCapPermitted "thread.cap_permitted" String None One Always Subject 2 true "Permitted capabilities, such as `CAP_SYS_ADMIN CAP_BPF`.";
     ThreadCapInheritable "thread.cap_inheritable" String None One Always Subject 2 true "Inheritable capabilities.";
     ThreadCapEffective "thread.cap_effective" String None One Always Subject 2 true "Effective capabilities.";
@@ -167,8 +167,8 @@ fields! {
     ThreadPfminor "thread.pfminor" Uint None One Always UserSpace 2 false "Minor page faults since the thread started.";
     ThreadTid "thread.tid" Int None One Always UserSpace 0 true "Id of the thread.";
     ThreadIsmain "thread.ismain" Bool None One Always UserSpace 0 true "Whether the thread is the process's first.";
-    ThreadVtid "thread.vtid" Int None One Always UserSpace 0 false "Id of the thread as seen in its own namespace.";
-    ThreadNametid "thread.nametid" String None One Always UserSpace 2 false "Name of the process and id of the thread.";
+    ThreadVtid "thread.vtid" Int None One Always UserSpace 0 true "Id of the thread as seen in its own namespace.";
+    ThreadNametid "thread.nametid" String None One Always UserSpace 2 true "Name of the process and id of the thread.";
     ThreadExectime "thread.exectime" Duration None One Always UserSpace 2 false "CPU time of the last slice.";
     ThreadTotexectime "thread.totexectime" Duration None One Always UserSpace 2 false "CPU time in all.";
     ThreadCgroups "thread.cgroups" String None One Always Subject 2 false "Cgroups of the thread as one text.";
@@ -295,6 +295,8 @@ fields! {
     FlowBytesIn "flow.bytes_in" Uint None One Flow UserSpace 0 false "Bytes received.";
     FlowDuration "flow.duration" Duration None One Flow UserSpace 0 false "Time from the first to the last packet.";
     FlowDirection "flow.direction" String None One Flow Argument 0 false "Who began: `ingress` or `egress`.";
-    IoUringOp "io_uring.op" String None One IoUring Argument 0 false "Operation, such as `IORING_OP_OPENAT`.";
-    IoUringSqpoll "io_uring.sqpoll" Bool None One IoUring Argument 0 false "Whether a kernel thread took the operation from the queue.";
+    IoUringOp "io_uring.op" String None One IoUring Argument 0 true "Operation, such as `IORING_OP_OPENAT`.";
+    IoUringSqpoll "io_uring.sqpoll" Bool None One IoUring Argument 0 true "Whether a kernel thread took the operation from the queue.";
+    IoUringDirect "io_uring.direct" Bool None One IoUring Argument 0 true "Whether the descriptor is a place in the ring's own table of files.";
+    IoUringConfirmed "io_uring.confirmed" Bool None One IoUring Argument 0 true "Whether the result is known; an operation whose success is told to nobody is reported when it is submitted.";
 }

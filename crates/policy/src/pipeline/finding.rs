@@ -2,8 +2,8 @@
 
 use crate::{Match, Mode, correlate as policy, rule};
 use vedette_event::alert::{
-    Action, Correlation, CorrelationKind, CorrelationStep, Finding, PolicyName, RequestedAction, TakenAction,
-    Time,
+    Action, Correlation, CorrelationKind, CorrelationStep, Finding, Guide, PolicyName, RequestedAction,
+    TakenAction, Time,
 };
 
 /// The finding of a match. Acting is not the engine's business: what a rule asks for beyond telling is said not to
@@ -28,6 +28,13 @@ pub fn of(matched: Match<'_>) -> Finding {
             namespace: rule.policy.namespace.clone(),
             name: rule.policy.name.clone(),
         }),
+        level: rule.level,
+        guide: rule.guide.as_ref().map(|guide| Guide {
+            why: guide.why.clone(),
+            response: guide.response.clone(),
+            benign: guide.benign.iter().map(|benign| benign.cause.clone()).collect(),
+        }),
+        techniques: rule.attack.clone(),
         priority: rule.priority,
         source: rule.source.clone(),
         tags: rule.tags.clone(),

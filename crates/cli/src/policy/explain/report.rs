@@ -7,7 +7,7 @@ use vedette_policy::event_type::EventCategory;
 use vedette_policy::explain::{ConditionExplanation, Explanation};
 use vedette_policy::rule::{Detection, PolicyRef, Scope};
 use vedette_policy::term::Term;
-use vedette_policy::{Action, EventType, FieldName, Mode, Priority, Rule, SourceMap};
+use vedette_policy::{Action, EventType, FieldName, Level, Mode, Priority, Rule, SourceMap};
 
 /// A rule, explained.
 #[derive(Serialize)]
@@ -16,7 +16,8 @@ pub struct RuleReport<'r> {
     pub desc: &'r str,
     pub priority: Priority,
     pub tags: &'r [String],
-    /// The ATT&CK technique ids among the tags.
+    pub level: Level,
+    /// The ids of the ATT&CK techniques that it is about.
     pub attack: &'r [String],
     pub file: String,
     pub line: u32,
@@ -88,6 +89,7 @@ impl<'r> RuleReport<'r> {
             desc: &rule.desc,
             priority: rule.priority,
             tags: &rule.tags,
+            level: rule.level,
             attack: &rule.attack,
             file: sources.get(rule.span.source).map(|s| s.name.clone()).unwrap_or_default(),
             line: position.line,

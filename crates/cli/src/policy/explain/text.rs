@@ -5,7 +5,7 @@ use std::io;
 use vedette_policy::explain::{BranchExplanation, ConditionExplanation, Decision, LiteralExplanation};
 use vedette_policy::field::Dimension;
 use vedette_policy::rule::PolicyKind;
-use vedette_policy::{Action, EventType, Mode};
+use vedette_policy::{Action, EventType, Level, Mode};
 
 use super::layout::lay_out;
 use super::report::{CorrelationReport, Interval, RuleReport};
@@ -22,7 +22,8 @@ const LITERAL: usize = 88;
 /// Prints the explanation.
 pub fn print(rule: &RuleReport<'_>, verbose: bool, console: &mut Console) -> io::Result<()> {
     let name = console.paint(Style::Heading, rule.rule).to_string();
-    console.line(format_args!("{name}  ({}, {}:{})", rule.priority, rule.file, rule.line))?;
+    let level = if rule.level == Level::Default { String::new() } else { format!("{}, ", rule.level) };
+    console.line(format_args!("{name}  ({level}{}, {}:{})", rule.priority, rule.file, rule.line))?;
     for line in wrapped(rule.desc, WIDTH - 2) {
         console.line(format_args!("  {line}"))?;
     }

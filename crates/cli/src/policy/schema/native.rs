@@ -1,6 +1,8 @@
 //! The schema of native policies.
 
 use serde_json::{Value as Json, json};
+use vedette_event::alert::attack;
+use vedette_policy::Level;
 use vedette_policy::document::native::{API_VERSION, PolicyKind};
 
 /// The definitions for `SecurityPolicy` and `ClusterSecurityPolicy`.
@@ -41,6 +43,10 @@ pub fn definitions() -> Json {
                     "enum": ["Enforce", "Audit", "Disabled"],
                     "default": "Enforce",
                     "description": "Enforce acts; Audit says in its alerts what it would have done; Disabled is off.",
+                },
+                "level": {
+                    "$ref": "#/$defs/level",
+                    "description": "For whom its rules are, unless they say otherwise.",
                 },
                 "podSelector": {
                     "$ref": "#/$defs/selector",
@@ -89,6 +95,16 @@ pub fn definitions() -> Json {
             },
         },
         "rule": rule(),
+        "level": {
+            "enum": Level::ALL.map(Level::as_str),
+            "default": Level::Default.as_str(),
+            "description": "For whom it is: default is quiet enough to page someone, strict is for daily work, audit is context for hunting. Each level has the rules of those before it.",
+        },
+        "technique": {
+            "description": "The id of an ATT&CK technique, such as T1059.004.",
+            "anyOf": [{"enum": attack::techniques().map(|t| t.id).collect::<Vec<_>>()}, {"type": "string", "pattern": r"^T[0-9]{4}(\.[0-9]{3})?$"}],
+        },
+        "guide": guide(),
         "selector": {
             "type": "object",
             "additionalProperties": false,
@@ -138,6 +154,13 @@ fn rule() -> Json {
             "priority": {"$ref": "#/$defs/priority"},
             "enabled": {"type": "boolean", "default": true, "description": "Whether it is on."},
             "tags": {"$ref": "#/$defs/tags"},
+            "level": {"$ref": "#/$defs/level"},
+            "attack": {
+                "type": "array",
+                "items": {"$ref": "#/$defs/technique"},
+                "description": "The ATT&CK techniques that it is about.",
+            },
+            "guide": {"$ref": "#/$defs/guide"},
             "action": {
                 "enum": ["Alert", "Kill", "Deny"],
                 "default": "Alert",
@@ -191,6 +214,36 @@ fn rule() -> Json {
                 "properties": {
                     "by": by("The fields by which alerts count as the same."),
                     "interval": {"$ref": "#/$defs/duration"},
+                },
+            },
+        },
+    })
+}
+
+fn guide() -> Json {
+    let text = |description: &str| json!({"type": "string", "minLength": 1, "description": description});
+    json!({
+        "type": "object",
+        "description": "What it says to who reads its alerts.",
+        "additionalProperties": false,
+        "properties": {
+            "meaning": text("What an alert means."),
+            "why": text("Why that is bad."),
+            "response": text("What to do now: one short sentence, with which the text of each alert ends."),
+            "benign": {
+                "type": "array",
+                "description": "Known causes that are no attack.",
+                "items": {
+                    "type": "object",
+                    "additionalProperties": false,
+                    "required": ["cause"],
+                    "properties": {
+                        "cause": text("Who does this, and when."),
+                        "exception": {
+                            "$ref": "#/$defs/exception",
+                            "description": "The exception for it, ready to be pasted; it is checked with the rule.",
+                        },
+                    },
                 },
             },
         },

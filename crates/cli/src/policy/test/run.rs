@@ -7,7 +7,7 @@ use serde::Serialize;
 use vedette_policy::diagnostic::nearest;
 use vedette_policy::resolve::Resolver;
 use vedette_policy::source::Span;
-use vedette_policy::{Code, Diagnostic, Evaluator, PolicySet, Severity};
+use vedette_policy::{Code, Diagnostic, Evaluator, Level, PolicySet, Severity};
 
 use super::file::{Expected, Test, TestFile};
 use super::why::{Why, why};
@@ -58,10 +58,11 @@ pub struct Missing {
 /// When its policies cannot be read.
 pub fn run(
     file: &TestFile,
+    level: Level,
     wanted: impl Fn(&str) -> bool,
     console: &mut Console,
 ) -> Result<Option<Vec<Outcome>>, Failure> {
-    let loaded = input::load(&file.policies)
+    let loaded = input::load_at(&file.policies, level)
         .map_err(|error| Failure::Input(format!("{}: {error}", file.path.display())))?;
     let Some(set) = loaded.set.as_ref() else {
         let findings = loaded.render(Severity::Error, console.err_colour());

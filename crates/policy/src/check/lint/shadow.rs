@@ -52,7 +52,9 @@ pub(super) fn check(rules: &[Rule], diagnostics: &mut Vec<Diagnostic>) {
         let shadowing = candidates.copied().find(|other| {
             let wider = demands[*other].as_ref().is_some_and(|o| o.is_subset(texts));
             let equal = demands[*other].as_ref() == Some(texts);
-            *other != index && wider && (!equal || *other < index)
+            // Who is not to be woken by the wider rule may be by this one.
+            let same_readers = rules[*other].level <= rules[index].level;
+            *other != index && wider && same_readers && (!equal || *other < index)
         });
         let Some(other) = shadowing else { continue };
         let (rule, other_rule) = (&rules[index], &rules[other]);

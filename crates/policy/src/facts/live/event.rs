@@ -124,6 +124,17 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId, arg: &FieldArg) -> Opti
         F::EvtFailed => result(facts).map(|n| n < 0).into(),
         F::EvtIsIo => (facts.event_type.category() == EventCategory::Io).into(),
         F::EvtIsIoRead | F::EvtIsIoWrite => false.into(),
+        // Every event is told by the thread that it happened to.
+        F::EvtIsAsync => false.into(),
+        F::EvtIsWait => matches!(
+            facts.event_type,
+            EventType::Poll
+                | EventType::Select
+                | EventType::EpollWait
+                | EventType::Nanosleep
+                | EventType::Futex
+        )
+        .into(),
         F::EvtCount => 1u64.into(),
         F::EvtCountError => u64::from(result(facts).is_some_and(|n| n < 0)).into(),
         F::EvtCountExit => 1u64.into(),

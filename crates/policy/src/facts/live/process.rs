@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use vedette_event::{Process, abi::path_flags, process::split_strings};
 
-use super::{LiveFacts, text};
+use super::{LiveFacts, stdio, text};
 use crate::field::{FieldArg, FieldId};
 use crate::value::Value;
 
@@ -65,30 +65,46 @@ pub fn exe_path(process: &Process) -> &[u8] {
     }
 }
 
-/// Whether the user of the process may write to its executable, by owner and mode.
+/// `CAP_DAC_OVERRIDE` and `CAP_FOWNER` of `include/uapi/linux/capability.h`.
+const MAY_WRITE: u64 = 1 << 1 | 1 << 3;
+
+/// Whether the process may write to its executable, or make it so that it may: by mount, capabilities, owner and mode.
+/// Further groups and lists of access rights are left out.
 pub fn is_writable(process: &Process) -> bool {
     let (exe, task) = (&process.exec.exe.0, &process.task);
-    if exe.ino == 0 {
+    if exe.ino == 0 || exe.path_flags & path_flags::READ_ONLY != 0 {
         return false;
     }
     match () {
-        () if task.fsuid == 0 => true,
+        () if task.cap_effective & MAY_WRITE != 0 => true,
         () if task.fsuid == exe.uid => exe.mode & 0o200 != 0,
         () if task.fsgid == exe.gid => exe.mode & 0o020 != 0,
         () => exe.mode & 0o002 != 0,
     }
 }
 
-/// `evt.arg.flags` of an exec.
+/// `OVERLAYFS_SUPER_MAGIC` of `include/uapi/linux/magic.h`.
+const OVERLAYFS_MAGIC: u64 = 0x794c_7630;
+
+/// Whether the executable is in that layer of an overlay (a bit of [`path_flags`]). `None` where that is not known: the
+/// kernel tells it with an exec only.
+fn is_in_layer(process: &Process, layer: u32) -> Option<bool> {
+    let exe = &process.exec.exe.0;
+    let told = exe.path_flags & (path_flags::UPPER_LAYER | path_flags::LOWER_LAYER) != 0;
+    (exe.ino != 0 && (told || exe.magic != OVERLAYFS_MAGIC)).then_some(exe.path_flags & layer != 0)
+}
+
+/// `evt.arg.flags` of an exec; `0` where none applies. Order and names are those that rules expect.
 pub fn exe_flags(process: &Process) -> String {
-    let mut out = Vec::new();
-    if is_writable(process) {
-        out.push("EXE_WRITABLE");
-    }
-    if is_from_memfd(process) {
-        out.push("EXE_FROM_MEMFD");
-    }
-    out.join("|")
+    let flags = process.exec.exe.0.path_flags;
+    let set = [
+        (is_writable(process), "EXE_WRITABLE"),
+        (flags & path_flags::UPPER_LAYER != 0, "EXE_UPPER_LAYER"),
+        (is_from_memfd(process), "EXE_FROM_MEMFD"),
+        (flags & path_flags::LOWER_LAYER != 0, "EXE_LOWER_LAYER"),
+    ];
+    let names: Vec<&str> = set.into_iter().filter(|(is, _)| *is).map(|(_, name)| name).collect();
+    if names.is_empty() { "0".to_owned() } else { names.join("|") }
 }
 
 /// Names of shells, for `proc.loginshellid`.
@@ -120,6 +136,15 @@ fn known(bytes: &[u8]) -> Value<'_> {
     if bytes.is_empty() { Value::Absent } else { Value::bytes(bytes) }
 }
 
+/// A directory with a slash at its end, so that what is below it can be told by `startswith`.
+fn directory(path: &[u8]) -> Value<'_> {
+    match path {
+        [] => Value::Absent,
+        [.., b'/'] => Value::bytes(path),
+        _ => Value::Bytes([path, b"/"].concat().into()),
+    }
+}
+
 fn of_process<'a>(field: FieldId, process: &'a Process) -> Value<'a> {
     use FieldId as F;
     match field {
@@ -140,7 +165,7 @@ fn of_process<'a>(field: FieldId, process: &'a Process) -> Value<'a> {
             }
         }
         F::ProcApid | F::ProcPpid | F::ProcPid => i64::from(process.key.tgid).into(),
-        F::ProcPcwd | F::ProcCwd => known(&process.cwd),
+        F::ProcPcwd | F::ProcCwd => directory(&process.cwd),
         F::ProcPvpid | F::ProcVpid => i64::from(process.task.vpid).into(),
         F::ProcEnv | F::ProcAenv => {
             if process.exec.env.is_empty() {
@@ -234,6 +259,19 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId, arg: &FieldArg) -> Opti
         F::ProcPidTs => view.clock.realtime(process.key.start).into(),
         F::ProcPpidTs => parent(facts).map(|p| view.clock.realtime(p.key.start)).into(),
         F::ProcIsExeWritable => is_writable(process).into(),
+        F::ProcIsExeUpperLayer => is_in_layer(process, path_flags::UPPER_LAYER).into(),
+        F::ProcIsExeLowerLayer => is_in_layer(process, path_flags::LOWER_LAYER).into(),
+        F::ProcStdinType => stdio::file_type(process, 0),
+        F::ProcStdoutType => stdio::file_type(process, 1),
+        F::ProcStderrType => stdio::file_type(process, 2),
+        F::ProcStdinName => stdio::name(process, 0),
+        F::ProcStdoutName => stdio::name(process, 1),
+        F::ProcStderrName => stdio::name(process, 2),
+        F::ProcPidnsInitStartTs if task.ns_pid_start != 0 => view.clock.realtime(task.ns_pid_start).into(),
+        F::ProcExeInoCtimeDurationPidnsStart if task.ns_pid_start != 0 => {
+            // 0 where the program is older than the namespace.
+            ctime(process).map(|c| c.saturating_sub(view.clock.realtime(task.ns_pid_start))).into()
+        }
         F::ProcIsExeFromMemfd => is_from_memfd(process).into(),
         F::ProcIsSidLeader => (task.sid == task.tgid).into(),
         F::ProcIsVpgidLeader => (task.vpgid == task.vpid).into(),
@@ -251,6 +289,17 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId, arg: &FieldArg) -> Opti
         F::ThreadCapInheritable => Value::owned(text::capabilities(subject.cap_inheritable)),
         F::ThreadCapEffective => Value::owned(text::capabilities(subject.cap_effective)),
         F::ThreadTid => i64::from(view.record.header.tid).into(),
+        F::ThreadVtid => match view.record.header.tid {
+            tid if tid == process.key.tgid => i64::from(task.vpid).into(),
+            // Of other threads the kernel tells only the number in the initial namespace.
+            tid if task.pid_level == 0 => i64::from(tid).into(),
+            _ => Value::Absent,
+        },
+        F::ThreadNametid => {
+            let mut text = process.comm().to_vec();
+            text.extend_from_slice(view.record.header.tid.to_string().as_bytes());
+            Value::Bytes(text.into())
+        }
         F::ThreadIsmain => (view.record.header.tid == process.key.tgid).into(),
         F::UserUid => subject.euid.into(),
         F::UserName => name(&facts.names.user, || view.names.user(subject.euid, process)),

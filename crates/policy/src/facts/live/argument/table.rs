@@ -3,6 +3,7 @@
 mod exec_failed;
 mod file_change;
 mod file_mount;
+mod io_uring;
 mod kernel_control;
 mod memory;
 mod process_change;
@@ -148,6 +149,7 @@ pub fn of_call(call: Call) -> &'static [Argument] {
         Kind::ProcessControl => process_control::arguments(call),
         Kind::KernelControl => kernel_control::arguments(call),
         Kind::Memory => memory::arguments(call),
+        Kind::IoUring => io_uring::arguments(call),
         Kind::ExecFailed => exec_failed::arguments(call),
         _ => None,
     };
