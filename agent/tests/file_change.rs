@@ -10,6 +10,7 @@ use std::{
     os::unix::fs::{MetadataExt, symlink},
     path::Path,
     process::{Command, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use harness::{Agent, Line, PATIENCE, may_load_bpf};
@@ -32,7 +33,7 @@ fn agent(dir: &Path) -> Agent {
     let policy = policy.to_str().unwrap();
     let agent =
         Agent::start(["run", "--no-default-policies", "--no-socket", "--output", "json", "--policy", policy]);
-    agent.wait_ready(PATIENCE);
+    agent.wait_ready(3 * PATIENCE);
     agent
 }
 
@@ -68,10 +69,15 @@ fn expect(agent: &Agent, pid: u32, call: &str, args: &str, fields: &[(&str, &str
 struct Stage {
     dir: tempfile::TempDir,
     agent: Agent,
+    _turn: MutexGuard<'static, ()>,
 }
+
+/// The tests take turns: each runs an agent, through whose programs every call of the machine passes.
+static TURN: Mutex<()> = Mutex::new(());
 
 impl Stage {
     fn new() -> Self {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let dir = tempfile::Builder::new().prefix("vedette-change-").tempdir_in("/var/lib").unwrap();
         let root = dir.path();
         fs::create_dir(root.join("real")).unwrap();
@@ -81,7 +87,7 @@ impl Stage {
         }
         symlink("real/a", root.join("to-a")).unwrap();
         let agent = agent(root);
-        Self { dir, agent }
+        Self { dir, agent, _turn: turn }
     }
 
     fn root(&self) -> &Path {

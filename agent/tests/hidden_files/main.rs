@@ -109,7 +109,7 @@ impl Stage {
             "--policy",
             root.join("policy.yaml").to_str().unwrap(),
         ]);
-        agent.wait_ready(PATIENCE);
+        agent.wait_ready(3 * PATIENCE);
         Self { dir, numbers: AtomicUsize::new(0), agent }
     }
 

@@ -181,8 +181,8 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId) -> Option<Value<'a>> {
         | F::FsPathTargetraw => fs_path(facts, field),
         F::FdDirectory => map_path(facts, path::directory),
         F::FdUid => match get(facts, F::FdNum)?.as_whole() {
-            Some(number) => Value::owned(format!("{}{number}", facts.view.record.header.tid)),
-            None => Value::Absent,
+            Some(number) if number >= 0 => Value::owned(format!("{}{number}", facts.view.record.header.tid)),
+            _ => Value::Absent,
         },
         F::FdContainername => in_container(facts, &name(facts)),
         F::FdContainerdirectory => in_container(facts, &map_path(facts, path::directory)),
