@@ -25,7 +25,7 @@ use crate::workspace::Workspace;
 use crate::{agent, build_ebpf};
 
 /// How long anything of the agent may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 /// How long a scene may take.
 const SCENE: Duration = Duration::from_secs(300);
 

@@ -14,11 +14,17 @@ use serde_json::Value;
 /// The rule that marks the end of a scene.
 const MARKER: &str = "End of a scene";
 
+/// After how long a mark is made again.
+const AGAIN: Duration = Duration::from_secs(5);
+
 /// The file that the agent writes its alerts to.
 pub struct AlertFile {
     path: PathBuf,
     policy: PathBuf,
+    /// What the paths of marks begin with.
     marker: PathBuf,
+    /// How many marks there were.
+    marks: u32,
     reader: Option<BufReader<File>>,
     partial: String,
 }
@@ -76,14 +82,13 @@ impl AlertFile {
     pub fn new(directory: &Path) -> Result<Self> {
         let (path, marker) = (directory.join("alerts.json"), directory.join("end-of-scene"));
         let policy = directory.join("marker.yaml");
-        fs::write(&marker, "")?;
         let rule = format!(
-            "- rule: {MARKER}\n  desc: A scene has ended.\n  condition: evt.type = openat and fd.name = {}\n  \
+            "- rule: {MARKER}\n  desc: A scene has ended.\n  condition: evt.type = openat and fd.name startswith {}\n  \
              output: \"%fd.name\"\n  priority: Debug\n",
             marker.display()
         );
         fs::write(&policy, rule)?;
-        Ok(Self { path, policy, marker, reader: None, partial: String::new() })
+        Ok(Self { path, policy, marker, marks: 0, reader: None, partial: String::new() })
     }
 
     /// Where the agent is to write.
@@ -101,18 +106,27 @@ impl AlertFile {
     /// # Errors
     /// When the mark does not come, or the file cannot be read.
     pub fn until_marker(&mut self, patience: Duration, pid: u32) -> Result<Tally> {
-        drop(File::open(&self.marker)?);
+        self.marks += 1;
+        let marker = PathBuf::from(format!("{}-{}", self.marker.display(), self.marks));
+        fs::write(&marker, "")?;
         let deadline = Instant::now() + patience;
         let mut tally = Tally::default();
+        let mut told = None;
         loop {
+            // Under a storm of events one may be lost, so it is made again.
+            if told.is_none_or(|at: Instant| at.elapsed() > AGAIN) {
+                drop(File::open(&marker)?);
+                told = Some(Instant::now());
+            }
             while let Some(alert) = self.next()? {
-                if alert["rule"] == MARKER {
+                if alert["rule"] != MARKER {
+                    count(&mut tally, &alert, pid);
+                } else if alert["output_fields"]["fd.name"].as_str().map(Path::new) == Some(&marker) {
                     return Ok(tally);
                 }
-                count(&mut tally, &alert, pid);
             }
             if Instant::now() > deadline {
-                bail!("the agent has not told of {} within {patience:?}", self.marker.display());
+                bail!("the agent has not told of {} within {patience:?}", marker.display());
             }
             thread::sleep(Duration::from_millis(20));
         }

@@ -11,7 +11,7 @@ pub const SCENE: Scene = Scene {
     script: r##"# The daily job of apt would wait up to half an hour before it begins.
 [ ! -d /etc/apt/apt.conf.d ] || echo 'APT::Periodic::RandomSleep "0";' > /etc/apt/apt.conf.d/99noise
 for directory in hourly daily weekly monthly; do
-  [ -d "/etc/cron.$directory" ] && timeout 60 run-parts --report "/etc/cron.$directory" || true
+  [ -d "/etc/cron.$directory" ] && timeout 30 run-parts --report "/etc/cron.$directory" || true
 done
 if command -v crontab >/dev/null && [ -x /usr/sbin/cron ]; then
   printf '* * * * * sh -c "date > /var/lib/noise/cron/ran; id -u"\n' | crontab -

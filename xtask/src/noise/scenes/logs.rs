@@ -12,7 +12,7 @@ pub const SCENE: Scene = Scene {
 echo "$(date) noise sshd[1]: line" >> /var/log/auth.log; echo "$(date) noise kernel: line" >> /var/log/syslog
 command -v logger >/dev/null && logger -t noise "a line" || true
 if command -v logrotate >/dev/null; then
-  printf '/var/log/noise/*.log /var/log/auth.log /var/log/syslog {\n  rotate 3\n  compress\n  missingok\n  notifempty\n  create 0640 root adm\n  sharedscripts\n  postrotate\n    sh -c "kill -HUP 1 2>/dev/null || true"\n  endscript\n}\n' > noise.conf
+  printf '/var/log/noise/app.log /var/log/auth.log /var/log/syslog {\n  rotate 3\n  compress\n  missingok\n  notifempty\n  create 0640 root adm\n  sharedscripts\n  postrotate\n    sh -c "kill -HUP 1 2>/dev/null || true"\n  endscript\n}\n' > noise.conf
   printf '/var/log/noise/copy.log {\n  copytruncate\n  missingok\n}\n' >> noise.conf
   echo x > /var/log/noise/copy.log
   logrotate -f -s state noise.conf && logrotate -f -s state noise.conf
@@ -21,7 +21,7 @@ fi
 if command -v savelog >/dev/null; then savelog -c 3 /var/log/noise/app.log; fi
 mv /var/log/noise/app.log /var/log/noise/app.log.1 2>/dev/null || true
 gzip -f /var/log/noise/app.log.1 2>/dev/null || true
-tail -n 5 /var/log/dpkg.log >/dev/null 2>&1 || true; grep -c line /var/log/auth.log
+tail -n 5 /var/log/dpkg.log >/dev/null 2>&1 || true; grep -c line /var/log/auth.log || true
 find /var/log -name '*.gz' -mtime +90 -delete
 last -n 3 >/dev/null 2>&1 || true; journalctl -n 5 >/dev/null 2>&1 || true
 "##,
