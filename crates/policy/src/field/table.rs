@@ -143,9 +143,9 @@ fields! {
     ProcExeInoCtimeDurationProcStart "proc.exe_ino.ctime_duration_proc_start" Duration None One Always Subject 1 true "Time from the change of the executable's inode to the start of the process.";
     ProcExeInoCtimeDurationPidnsStart "proc.exe_ino.ctime_duration_pidns_start" Duration None One Always Subject 1 true "Time from the start of the pid namespace to the change of the executable's inode.";
     ProcPidnsInitStartTs "proc.pidns_init_start_ts" Time None One Always Subject 2 true "When the pid namespace started.";
-    ProcIsContainerHealthcheck "proc.is_container_healthcheck" Bool None One Always Subject 2 false "Whether the process belongs to the container's health check.";
-    ProcIsContainerLivenessProbe "proc.is_container_liveness_probe" Bool None One Always Subject 2 false "Whether the process belongs to the container's liveness probe.";
-    ProcIsContainerReadinessProbe "proc.is_container_readiness_probe" Bool None One Always Subject 2 false "Whether the process belongs to the container's readiness probe.";
+    ProcIsContainerHealthcheck "proc.is_container_healthcheck" Bool None One Always Subject 2 false "Whether the process belongs to the container's health check. Not filled: processes that a probe starts are not told from others in the container.";
+    ProcIsContainerLivenessProbe "proc.is_container_liveness_probe" Bool None One Always Subject 2 false "Whether the process belongs to the container's liveness probe. Not filled: processes that a probe starts are not told from others in the container.";
+    ProcIsContainerReadinessProbe "proc.is_container_readiness_probe" Bool None One Always Subject 2 false "Whether the process belongs to the container's readiness probe. Not filled: processes that a probe starts are not told from others in the container.";
     ProcFdopencount "proc.fdopencount" Uint None One Always UserSpace 8 true "Number of open descriptors. Read when it is asked for.";
     ProcFdlimit "proc.fdlimit" Int None One Always UserSpace 8 true "How many descriptors the process may open; -1 without a limit. Read when it is asked for.";
     ProcFdusage "proc.fdusage" Float None One Always UserSpace 8 true "Open descriptors in percent of those allowed. Read when it is asked for.";
