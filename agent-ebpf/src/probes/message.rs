@@ -142,7 +142,7 @@ fn remote(
         return true;
     }
     let key = file.peer_key();
-    let known = PEERS.get_ptr(&key);
+    let known = PEERS.get_ptr(key);
     let mut changed = !connected;
     if let Some(peer) = known {
         let peer = unsafe { &*peer };
@@ -172,7 +172,7 @@ fn remote(
     socket.flags |= role;
     let peer =
         Peer { address: socket.remote, port: socket.remote_port, family: socket.family, flags: role, pad: 0 };
-    let _ = PEERS.insert(&key, &peer, 0);
+    let _ = PEERS.insert(key, peer, 0);
     changed
 }
 
