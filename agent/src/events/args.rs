@@ -17,9 +17,10 @@ pub const EVENTS_HELP: &str = r#"Examples:
   vedette-agent events --kinds net | jq -r '."fd.name"'
 
 A line of text is the time, the container (or `host`), the process, the call with its arguments and its result:
-  09:12:44.306Z host cat[4711] openat(fd=3, name=/tmp/x, flags=O_RDONLY, …) = 3  fd.name=/etc/shadow
-An argument is `evt.arg.NAME` in a condition, the result `evt.rawres` and `evt.res`. What stands behind the result is what
-the kernel made of the call, under the name of its field. `vedette fields` lists all fields.
+  09:12:44.306Z host cat[4711] openat(fd=3, name=/etc/shadow, flags=O_RDONLY, …) = 3  fd.nameraw=/tmp/x
+An argument is `evt.arg.NAME` in a condition, the result `evt.rawres` and `evt.res`. Behind the result, under the names of
+their fields, stand what the kernel made of the call and what it was asked for, where that is not said yet.
+`vedette fields` lists all fields.
 
 In a pipe each event is one JSON object, whose keys are fields: an event as `vedette policy test` takes it.
 

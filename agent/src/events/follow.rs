@@ -189,7 +189,9 @@ impl<W: Write + AsFd> Follow<W> {
         let mut printed = Ok(());
         let outcome = self.pipeline.observe(record, &mut self.system, |facts| {
             let mut fields = None;
-            evaluator.evaluate(facts, |matched| fields = Some(matched.output_fields));
+            // Under any name of its file, as rules are.
+            let others: Vec<_> = facts.further_names().collect();
+            evaluator.evaluate_names(facts, &others, |matched| fields = Some(matched.output_fields));
             let Some(fields) = fields else { return };
             printed = match (printer.look, printer.fields.is_empty()) {
                 (Look::Json, true) => json::event(facts, &mut line),

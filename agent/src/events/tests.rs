@@ -63,16 +63,16 @@ fn an_open_shows_what_was_asked_for_and_what_it_was() {
     let open = |ret| RecordBuilder::file_open(CAT, "/etc/shadow", "/tmp/a b").ret(ret).time(123_000_000);
     assert_eq!(
         line(&open(3).build(), false, 80),
-        "05:40:34.123Z host cat[77] openat(fd=3, name=\"/tmp/a b\", flags=O_RDONLY, mode=00, dev=0x0, ino=2) = 3  \
-         fd.name=/etc/shadow"
+        "05:40:34.123Z host cat[77] openat(fd=3, dirfd=AT_FDCWD, name=/etc/shadow, flags=O_RDONLY, mode=00, dev=0x0, \
+         ino=2) = 3  fd.nameraw=\"/tmp/a b\""
     );
-    // Of a failed one the resolved path is not known, and what was passed is said already.
+    // Of a failed one the resolved path is not known, and what was passed is said already: it is the argument.
     let failed = line(&open(-2).build(), false, 80);
     assert!(failed.ends_with("dev=0x0, ino=0) = ENOENT"), "{failed}");
     let coloured = line(&open(-2).build(), true, 80);
     assert!(coloured.contains("\x1b[31mENOENT\x1b[0m"), "{coloured:?}");
     let cut = line(&open(3).build(), false, 4);
-    assert!(cut.contains("name=/tmp…,") && cut.ends_with("fd.name=/etc…"), "{cut}");
+    assert!(cut.contains("name=/etc…,") && cut.ends_with("fd.nameraw=/tmp…"), "{cut}");
 }
 
 #[test]
@@ -130,7 +130,8 @@ fn json_is_an_event_of_a_policy_test() {
     let text = String::from_utf8(out).unwrap();
     for part in [
         "{\"evt.num\":4,",
-        "\"evt.arg.name\":\"/tmp/a b\"",
+        "\"evt.arg.name\":\"/etc/shadow\"",
+        "\"fd.nameraw\":\"/tmp/a b\"",
         "\"proc.aname\":[\"bash\"]",
         "\"fd.name\":\"/etc/shadow\"",
         "\"evt.rawres\":3",

@@ -173,11 +173,11 @@ impl<T: Display> Display for Painted<T> {
     }
 }
 
-/// The fields that tell what the kernel made of a call.
+/// The fields that tell what the kernel made of a call, and what it was asked for.
 fn resolved(event_type: EventType) -> &'static [FieldId] {
     match event_type {
         EventType::Execve | EventType::Execveat => &[FieldId::ProcExepath, FieldId::ProcPname],
-        _ => &[FieldId::FdName],
+        _ => &[FieldId::FdName, FieldId::FdNameraw],
     }
 }
 
