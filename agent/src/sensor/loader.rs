@@ -117,7 +117,11 @@ unsafe impl aya::Pod for SpecPod {}
 
 /// The mount namespace of the host's first process, by its inode number; 0 where it cannot be told.
 fn host_mount_namespace() -> u32 {
-    std::fs::metadata("/proc/1/ns/mnt").map_or(0, |meta| meta.ino() as u32)
+    // Where the first process keeps its namespaces to itself, the agent's own is taken for the host's.
+    ["/proc/1/ns/mnt", "/proc/self/ns/mnt"]
+        .iter()
+        .find_map(|path| std::fs::metadata(path).ok())
+        .map_or(0, |meta| meta.ino() as u32)
 }
 
 impl Sensor {

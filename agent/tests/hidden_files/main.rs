@@ -78,7 +78,7 @@ fn policy(root: &Path) -> String {
   priority: Notice
 - rule: Raced
   desc: A test opens a file that is renamed meanwhile.
-  condition: evt.type in (open, openat) and fd.name = {root}/race/file
+  condition: evt.type in (open, openat) and fd.name = {root}/race/file and evt.failed = false
   output: "{OUTPUT}"
   priority: Notice
 "#,
