@@ -89,26 +89,29 @@ pub(super) fn name_of(file: &OwnedFd) -> Option<Vec<u8>> {
 
 /// The same as [`locate`], one component after another, with the links of `/proc` as the caller sees them.
 fn step_by_step(root: &OwnedFd, path: &[u8], pid: &Pid) -> Option<Vec<u8>> {
-    let mut done = Vec::new();
+    let top = || open_in(root, b"/", OFlag::empty()).ok();
+    // Directories from the root to where the walk is; never a link.
+    let mut done = vec![top()?];
     let mut rest: VecDeque<Vec<u8>> = components(path).collect();
     for _ in 0..STEPS {
         let Some(part) = rest.pop_front() else {
-            let parent = done.iter().rposition(|b| *b == b'/').unwrap_or(0);
-            return name_of(&open_step(root, &done, parent)?);
+            return name_of(done.last()?);
         };
         if part == b".." {
-            done.truncate(done.iter().rposition(|b| *b == b'/').unwrap_or(0));
+            if done.len() > 1 {
+                done.pop();
+            }
             continue;
         }
-        let len = done.len();
-        done.push(b'/');
-        done.extend_from_slice(&part);
-        let file = open_step(root, &done, len)?;
+        let file = open_step(done.last()?, &part)?;
         if SFlag::from_bits_truncate(fstat(&file).ok()?.st_mode) & SFlag::S_IFMT != SFlag::S_IFLNK {
+            done.push(file);
             continue;
         }
         let text = text_of(&file, &part, pid)?;
-        done.truncate(if text.starts_with(b"/") { 0 } else { len });
+        if text.starts_with(b"/") {
+            done = vec![top()?];
+        }
         for part in components(&text).collect::<Vec<_>>().into_iter().rev() {
             rest.push_front(part);
         }
@@ -116,16 +119,16 @@ fn step_by_step(root: &OwnedFd, path: &[u8], pid: &Pid) -> Option<Vec<u8>> {
     None
 }
 
-/// Opens what the last component of a path without links is. `/proc` makes its files when they are asked for, which
+/// Opens what a name in a directory stands for, a link as such. `/proc` makes its files when they are asked for, which
 /// takes no waiting either.
-fn open_step(root: &OwnedFd, path: &[u8], parent: usize) -> Option<OwnedFd> {
-    match open_in(root, path, OFlag::O_NOFOLLOW) {
+fn open_step(directory: &OwnedFd, name: &[u8]) -> Option<OwnedFd> {
+    match open_in(directory, name, OFlag::O_NOFOLLOW) {
         Err(Errno::EAGAIN) => {
-            let parent = open_in(root, &path[..parent], OFlag::O_DIRECTORY).ok()?;
-            let name = path.rsplit(|b| *b == b'/').next()?;
-            let is_proc = fstatfs(&parent).ok()?.filesystem_type() == PROC_SUPER_MAGIC;
+            if fstatfs(directory).ok()?.filesystem_type() != PROC_SUPER_MAGIC {
+                return None;
+            }
             let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-            is_proc.then(|| openat(parent, OsStr::from_bytes(name), flags, Mode::empty()).ok()).flatten()
+            openat(directory, OsStr::from_bytes(name), flags, Mode::empty()).ok()
         }
         opened => opened.ok(),
     }

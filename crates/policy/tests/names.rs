@@ -169,15 +169,15 @@ fn calls_with_paths_have_the_name_that_was_passed_as_well() {
     let rename = RecordBuilder::syscall(CAT, Call::Rename)
         .string(strings::RAW, "/l/a")
         .string(strings::RAW2, "b")
-        .string(strings::BASE2, "/work")
+        .string(strings::BASE2, "/srv")
         .string(strings::TARGET, "/etc/a")
         .build();
     for (condition, expected) in [
         ("evt.arg.oldpath = /etc/a", 1),
         ("evt.arg.oldpath = /l/a", 1),
-        ("fs.path.source = /etc/a and fs.path.target = /work/b", 1),
+        ("fs.path.source = /etc/a and fs.path.target = /srv/b", 1),
         ("fs.path.sourceraw = /l/a and fs.path.targetraw = b", 1),
-        ("evt.abspath.src = /etc/a and evt.abspath.dst = /work/b", 1),
+        ("evt.abspath.src = /etc/a and evt.abspath.dst = /srv/b", 1),
         ("fs.path.name exists", 0),
         ("evt.arg.oldpath = /l/b", 0),
     ] {
