@@ -17,7 +17,16 @@ use crate::field::FieldId;
 use crate::value::Value;
 use connection::Connection;
 
+/// Whether the event is about something that has no place in a directory tree: a socket, a pipe, memory.
+fn is_placeless(facts: &LiveFacts<'_>) -> bool {
+    Connection::of(facts).is_some()
+        || descriptor(facts).is_some_and(|d| d.inode.path_flags & path_flags::PSEUDO != 0)
+}
+
 fn map_path<'a>(facts: &'a LiveFacts<'_>, part: impl Fn(&[u8]) -> &[u8]) -> Value<'a> {
+    if is_placeless(facts) {
+        return Value::Absent;
+    }
     match path::name(facts) {
         Value::Bytes(std::borrow::Cow::Borrowed(path)) => Value::bytes(slice_of(path, part(path))),
         Value::Bytes(std::borrow::Cow::Owned(path)) => Value::Bytes(part(&path).to_vec().into()),
@@ -170,7 +179,9 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId) -> Option<Value<'a>> {
         },
         F::FdRealpath => match &facts.view.record.body {
             Body::FileOpen { path, .. } if !path.is_empty() => Value::bytes(path),
-            Body::Syscall { strings, .. } if !strings.path.is_empty() => Value::bytes(strings.path),
+            Body::Syscall { strings, .. } if !strings.path.is_empty() && !is_placeless(facts) => {
+                Value::bytes(strings.path)
+            }
             _ => Value::Absent,
         },
         F::FsPathName
