@@ -32,7 +32,7 @@ use crate::abi::ABI_VERSION;
 pub const MAGIC: [u8; 8] = *b"\x89VDREC\n\x1a";
 
 /// Version of the format that is written; a reader refuses any other.
-pub const FORMAT_VERSION: u32 = 1;
+pub const FORMAT_VERSION: u32 = 2;
 
 /// Most bytes of a block once it is decompressed.
 pub const MAX_PAYLOAD: usize = 4 << 20;

@@ -202,9 +202,9 @@ fn what_is_no_recording_or_of_another_version_is_said_to_be() {
     assert!(matches!(read(b"time,rule,priority\n").1, Err(RecordingError::NotARecording)));
     assert_eq!(read(b"").1.unwrap(), Ending::Unfinished);
     let mut file = sample();
-    file[8] = 2;
+    file[8] = 1;
     let error = read(&file).1.unwrap_err();
-    assert_eq!(error.to_string(), "the recording has format version 2, this build reads version 1");
+    assert_eq!(error.to_string(), "the recording has format version 1, this build reads version 2");
     let old = Writer::new(Vec::new(), &Header { abi: 99, ..header() }).unwrap().finish().unwrap();
     assert!(matches!(read(&old).1, Err(RecordingError::Abi { found: 99 })));
 }
