@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use vedette_abi::{Call, EVERY_SCOPE, Filter, IO_URING_CALLS, KINDS, Kind, filter_flags};
+use vedette_abi::{Call, EVERY_SCOPE, Filter, IO_URING_CALLS, KINDS, Kind, filter_flags, io_uring_reports};
 
 /// What to trace, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,7 +110,11 @@ impl Plan {
         let entry = |call: Call| u16::from(call as u8) | (call.kind() as u16) << 8;
         IO_URING_CALLS
             .iter()
-            .map(|(op, call)| (u32::from(*op), call.unwrap_or(Call::IoUringOther)))
+            .map(|(op, call)| {
+                // What is not reported as the call yet is at least an operation of io_uring.
+                let call = call.filter(|call| io_uring_reports(call.kind()));
+                (u32::from(*op), call.unwrap_or(Call::IoUringOther))
+            })
             .filter(|(_, call)| self.calls.contains(call))
             .map(|(op, call)| (op, entry(call)))
             .collect()
@@ -198,6 +202,18 @@ mod tests {
         let ops: Vec<u32> = plan.io_uring_dispatch().into_iter().map(|(op, _)| op).collect();
         assert!(ops.contains(&u32::from(IORING_OP_URING_CMD)));
         assert!(!ops.contains(&u32::from(IORING_OP_OPENAT2)), "it has a type of its own");
+        let mut plan = Plan::default();
+        plan.want("accept4", EVERY_SCOPE);
+        assert!(!plan.needs_io_uring(), "nothing is hooked for what would not be reported");
+    }
+
+    #[test]
+    fn every_call_has_a_program() {
+        use crate::sensor::programs::{Hook, PROGRAMS};
+        for call in Call::ALL.iter().filter(|call| !call.rows().is_empty()) {
+            let is_handler = |hook| matches!(hook, Hook::SyscallExit(kind) if kind == call.kind());
+            assert!(PROGRAMS.iter().any(|program| is_handler(program.hook)), "nobody reports {call:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! io_uring: its operations, and the system call that each is reported as.
 
-use crate::Call;
+use crate::{Call, Kind};
 
 /// Rows of the table of operations in the kernel: their numbers stay below this.
 pub const IO_URING_OPS: u32 = 128;
@@ -10,6 +10,12 @@ pub const IO_URING_PENDING_SIZE: usize = 232;
 
 /// `IORING_SETUP_SQPOLL`: a kernel thread takes the operations from the queue.
 pub const IORING_SETUP_SQPOLL: u32 = 2;
+
+/// Whether operations are reported as records of this kind. Those of sockets but `connect` are not yet: they are of the
+/// event type `io_uring`.
+pub const fn io_uring_reports(kind: Kind) -> bool {
+    matches!(kind, Kind::FileOpen | Kind::NetConnect | Kind::FileChange | Kind::IoUring)
+}
 
 /// The table: `CONSTANT = number => Some(call) | None;`
 macro_rules! operations {
