@@ -3,12 +3,16 @@
 // Each test target is a crate of its own, and none uses everything.
 #![allow(dead_code, reason = "shared by test targets")]
 
+#[path = "fields.rs"]
+mod fields;
+
 use std::process::{Command, Stdio};
 
 use vedette_abi::{Call, Header, Syscall, TaskFacts};
-use vedette_event::{Body, Clock, NoNames, Record, State, StateLimits, Strings, View};
-use vedette_policy::{Facts, FieldName, LiveFacts, Value};
+use vedette_event::{Body, Record, Strings};
+use vedette_policy::{Facts, FieldName, Value};
 
+use self::fields::with_facts;
 use crate::sensor::Records;
 
 /// A perl script that has run. Perl is part of every Debian, and its `syscall` passes what it is given.
@@ -114,24 +118,11 @@ pub fn args(record: &Record<'_>) -> String {
 
 /// A field of a record as a rule sees it; nobody has a name, and of the process only the record is known.
 pub fn field(record: &Record<'_>, name: &str) -> String {
-    let mut state = State::new(StateLimits::default());
-    let id = state.apply(record).process.unwrap();
-    let view = View {
-        record,
-        number: 1,
-        process: state.processes.get(id).unwrap(),
-        id,
-        state: &state,
-        clock: Clock::default(),
-        hostname: "node",
-        names: &NoNames,
-    };
-    let facts = LiveFacts::new(view).unwrap();
     let name = FieldName::parse(name).unwrap();
-    match facts.get(name.id, &name.arg) {
+    with_facts(record, |facts| match facts.get(name.id, &name.arg) {
         Value::Bytes(bytes) => Seen::text(&bytes),
         other => format!("{other:?}"),
-    }
+    })
 }
 
 /// The record of the call that this process made once.
