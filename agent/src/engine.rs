@@ -1,5 +1,6 @@
 //! The thread that knows things: records in, state brought up to date, rules evaluated, alerts out.
 
+mod groups;
 mod live;
 mod waiting;
 
@@ -10,14 +11,14 @@ use std::{
 };
 
 use crossbeam_channel::{Receiver, Sender, select_biased};
-use vedette_abi::Ring;
+use vedette_abi::{Header, Ring};
 use vedette_event::{Body, Clock, Record, State, alert::Node, decode};
 use vedette_policy::{
     PolicySet, RuleMatching,
     pipeline::{Outcome, Pipeline, Raised},
 };
 
-use self::{live::Live, waiting::Waiting};
+use self::{groups::Groups, live::Live, waiting::Waiting};
 use crate::{
     clock,
     hosts::Hosts,
@@ -146,8 +147,10 @@ impl Engine {
                         Err(_) => break,
                     },
                     default(quiet.min(work.patience())) => {
+                        let began = Instant::now();
                         work.advance();
                         work.sweep();
+                        work.publish(began);
                     }
                 }
             }
@@ -174,6 +177,8 @@ struct Work {
     on_cgroup: Box<dyn FnMut(CgroupChange) + Send>,
     tap: Tap,
     targets: Targets,
+    /// Looks up groups that no record told of.
+    groups: Groups,
     identity: Identity,
     /// Containers whose metadata is awaited.
     waiting: Waiting,
@@ -205,6 +210,7 @@ impl Work {
             on_cgroup: engine.on_cgroup,
             tap: engine.tap,
             targets: Targets::new(),
+            groups: Groups::default(),
             identity: engine.identity,
             waiting: Waiting::default(),
             sweep: None,
@@ -224,11 +230,10 @@ impl Work {
         if self.sweep.is_some() { Duration::ZERO } else { QUIET }
     }
 
-    /// Tells the summaries that are due.
+    /// Tells the summaries that are due, and forgets what ended.
     fn advance(&mut self) {
         let now = self.pipeline.clock().realtime(clock::boottime());
         self.pipeline.advance(now, to_sinks(&self.sinks, &self.stats));
-        self.stats.matches.store(self.pipeline.matches(), Relaxed);
         self.tap.time(now);
         self.tap.flush(&self.pipeline, self.names.as_ref());
     }
@@ -245,6 +250,7 @@ impl Work {
             let bytes = self.targets.put(bytes, &self.pipeline.state, &mut completed);
             match decode(bytes) {
                 Ok(record) => {
+                    self.know_group(&record.header);
                     self.tap.before(&record, self.names.as_ref());
                     self.record(&record);
                     self.tap.record(bytes);
@@ -265,6 +271,30 @@ impl Work {
         self.sweep();
         self.tap.flush(&self.pipeline, self.names.as_ref());
         self.publish(began);
+    }
+
+    /// Looks the control group of an event up where it is not known, because the record of its making was lost: as long
+    /// as it is not, a process in a container would be told as one of the host.
+    fn know_group(&mut self, header: &Header) {
+        let Some(made) = self.groups.look_up(header, &self.pipeline.state.cgroups, &self.proc) else {
+            return;
+        };
+        // As if its making had been told just now, for the state as for recorders; the kernel did not, so it is not counted.
+        let Ok(record) = decode(&made) else { return };
+        let mut outside =
+            Live { proc: &self.proc, names: self.names.as_ref(), stats: &self.stats, tap: &self.tap };
+        self.pipeline.record(&record, &mut outside, to_sinks(&self.sinks, &self.stats));
+        self.stats.healed.fetch_add(1, Relaxed);
+        self.tell_group(header.cgroup);
+        self.tap.record(&made);
+        self.ask_for_group(header.cgroup);
+    }
+
+    /// Tells the kernel's filter of a control group.
+    fn tell_group(&mut self, id: u64) {
+        if let Some(group) = self.pipeline.state.cgroups.get(id) {
+            (self.on_cgroup)(CgroupChange::Made(id, group.path.to_string()));
+        }
     }
 
     /// After a loss of state records, a few processes at a time: is each still there, and what it was?
@@ -331,11 +361,7 @@ impl Work {
                 }
             }
             Outcome::State => match &record.body {
-                Body::CgroupMkdir { facts, .. } => {
-                    if let Some(group) = self.pipeline.state.cgroups.get(facts.id) {
-                        (self.on_cgroup)(CgroupChange::Made(facts.id, group.path.to_string()));
-                    }
-                }
+                Body::CgroupMkdir { facts, .. } => self.tell_group(facts.id),
                 Body::CgroupRmdir { facts, .. } => (self.on_cgroup)(CgroupChange::Removed(facts.id)),
                 _ => {}
             },

@@ -189,6 +189,19 @@ impl Proc {
             .is_ok_and(|stat| stat.start_ticks == key.start / TICK && !stat.is_ended())
     }
 
+    /// The control group of a process, by id and path; `None` where it is gone or no hierarchy is known.
+    pub fn group(&self, tgid: u32) -> Option<(u64, String)> {
+        self.group_in(&self.open(tgid).ok()?)
+    }
+
+    fn group_in(&self, dir: &Dir) -> Option<(u64, String)> {
+        let hierarchy = self.hierarchy.as_ref()?;
+        let text = dir.text("cgroup").ok()?;
+        let text = String::from_utf8_lossy(&text);
+        let path = hierarchy.path_in(&text)?;
+        Some((hierarchy.id_of(path)?, path.to_owned()))
+    }
+
     fn open(&self, tgid: u32) -> Result<Dir, ProcError> {
         let path = self.root.join(tgid.to_string());
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
@@ -250,13 +263,7 @@ impl Proc {
         ] {
             *inode = namespace(file).unwrap_or(0);
         }
-        if let Some(hierarchy) = &self.hierarchy {
-            let text = dir.text("cgroup").unwrap_or_default();
-            task.cgroup = hierarchy
-                .path_in(&String::from_utf8_lossy(&text))
-                .and_then(|p| hierarchy.id_of(p))
-                .unwrap_or(0);
-        }
+        task.cgroup = self.group_in(dir).map_or(0, |(id, _)| id);
         // A parent that ends meanwhile shows as another parent in the second look at `stat`.
         if task.parent_tgid != 0
             && let Ok(parent) = self.open(task.parent_tgid).and_then(|dir| dir.stat())

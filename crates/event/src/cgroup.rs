@@ -6,6 +6,8 @@ mod path;
 use std::{collections::VecDeque, sync::Arc};
 
 use hashbrown::{HashMap, HashSet};
+use vedette_abi::{ABI_VERSION, CgroupDir, Header, Kind, PATH_CAP};
+use zerocopy::IntoBytes;
 
 use crate::process::GRACE;
 
@@ -24,6 +26,27 @@ pub struct Cgroup {
     pub container: Option<ContainerRef>,
     /// When it was removed.
     pub(crate) retired: Option<u64>,
+}
+
+impl Cgroup {
+    /// The record of the making of a group, for one whose own was lost: that of the event `cause`, at its time, with its path
+    /// in the hierarchy of that number. `None` where the path is longer than a record carries.
+    pub fn made_record(cause: &Header, hierarchy: u32, path: &str) -> Option<Vec<u8>> {
+        let path_len = u16::try_from(path.len()).ok().filter(|len| usize::from(*len) <= PATH_CAP)?;
+        let body = CgroupDir { id: cause.cgroup, hierarchy, path_len, pad: 0 };
+        let len = size_of::<Header>() + size_of::<CgroupDir>() + path.len();
+        let header = Header {
+            len: u32::try_from(len).ok()?,
+            kind: Kind::CgroupMkdir as u16,
+            version: ABI_VERSION,
+            call: 0,
+            seq: 0,
+            flags: 0,
+            io_uring_op: 0,
+            ..*cause
+        };
+        Some([header.as_bytes(), body.as_bytes(), path.as_bytes()].concat())
+    }
 }
 
 /// A container and its groups.

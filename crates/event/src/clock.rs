@@ -13,4 +13,9 @@ impl Clock {
     pub fn realtime(&self, boottime_ns: u64) -> u64 {
         self.boot_epoch_ns.saturating_add(boottime_ns)
     }
+
+    /// The kernel time of a number of nanoseconds since the Unix epoch.
+    pub fn boottime(&self, realtime_ns: u64) -> u64 {
+        realtime_ns.saturating_sub(self.boot_epoch_ns)
+    }
 }

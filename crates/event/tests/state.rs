@@ -52,6 +52,19 @@ fn from_proc(key: ProcessKey, parent: ProcessKey, exe: &str) -> Process {
 }
 
 #[test]
+fn what_has_ended_is_forgotten_on_a_quiet_node_too() {
+    let mut state = state();
+    let ended = key(5, 5);
+    apply(&mut state, RecordBuilder::process_exec(ended, "/bin/true", &["true"]).time(5).build());
+    apply(&mut state, RecordBuilder::process_exit(ended).time(10).build());
+    state.prune(10 + GRACE / 2);
+    assert!(state.processes.find(ended).is_some(), "its events may still come");
+    // No record comes that would bring the time.
+    state.prune(10 * GRACE);
+    assert_eq!(state.processes.find(ended), None);
+}
+
+#[test]
 fn a_fork_inherits_the_program_and_an_exec_replaces_it() {
     let (mut state, child) = (state(), key(20, 200));
     apply(

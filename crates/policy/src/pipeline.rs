@@ -204,8 +204,9 @@ impl Pipeline {
         });
     }
 
-    /// Tells the summaries that are due at `now`, nanoseconds since 1970.
+    /// Tells the summaries that are due at `now`, nanoseconds since 1970, and forgets what ended long before.
     pub fn advance(&mut self, now: u64, mut on_alert: impl FnMut(Raised<'_>)) {
+        self.state.prune(self.clock.boottime(now));
         if let Some(evaluator) = &mut self.evaluator {
             evaluator.advance(now, |matched| self.output.matched(matched, None, &mut on_alert));
         }
