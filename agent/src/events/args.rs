@@ -12,7 +12,7 @@ pub const EVENTS_HELP: &str = r#"Examples:
   vedette-agent events                                       everything that is reported
   vedette-agent events --kinds process,connect               new programs, exits, connections
   vedette-agent events --where 'evt.type in (open, openat, openat2) and fd.name startswith /etc/'
-  vedette-agent events --where 'opened_for_writing' --macros deploy/policies/common.yaml
+  vedette-agent events --where 'vedette_opened_for_writing' --macros deploy/policies/common.yaml
   vedette-agent events --comm sshd --fields evt.type,fd.name,proc.aname[2]
   vedette-agent events --kinds net | jq -r '."fd.name"'
 
