@@ -51,6 +51,9 @@ pub struct Targets {
     own_pid: u64,
     /// Root directory of another mount namespace; not kept longer than a batch, for it holds the mount.
     other: Option<Other>,
+    /// The mount namespace of which no other process could be found last; not kept longer than a batch either. Looking
+    /// for one goes through all processes.
+    deserted: Option<u32>,
 }
 
 /// A root directory in another mount namespace.
@@ -132,6 +135,7 @@ impl Targets {
             own_mnt: namespace("mnt"),
             own_pid: namespace("pid"),
             other: None,
+            deserted: None,
         }
     }
 
@@ -154,6 +158,7 @@ impl Targets {
     /// Lets go of other mount namespaces.
     pub fn rest(&mut self) {
         self.other = None;
+        self.deserted = None;
     }
 
     fn look_up(&mut self, record: &Record<'_>, state: &State) -> Option<(Vec<u8>, Vec<u8>)> {
@@ -232,9 +237,15 @@ impl Targets {
                 .filter(|p| p.task.ns_mnt == mnt && p.exited.is_none() && p.key.tgid != caller.tgid)
                 .map(|p| p.key.tgid)
                 .take(NEIGHBOURS);
-            let (tgid, root) = std::iter::once(caller.tgid)
-                .chain(neighbours)
-                .find_map(|tgid| Some((tgid, root_of(tgid, mnt)?)))?;
+            let found = match root_of(caller.tgid, mnt) {
+                Some(root) => Some((caller.tgid, root)),
+                None if self.deserted == Some(mnt) => None,
+                None => neighbours.into_iter().find_map(|tgid| Some((tgid, root_of(tgid, mnt)?))),
+            };
+            let Some((tgid, root)) = found else {
+                self.deserted = Some(mnt);
+                return None;
+            };
             let path = walk::name_of(&root)?;
             // Of a neighbour only the root of the namespace is good: it may be the only one with a root of its own.
             if tgid != caller.tgid && path != b"/" {
