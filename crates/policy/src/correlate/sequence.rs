@@ -22,39 +22,36 @@ impl SequenceState {
         Self { steps: sequence.steps.len(), within, keys: Keys::new(limits.keys) }
     }
 
-    /// An event for a key that is each of `steps` (ascending); `describe` says what is worth keeping of it.
+    /// An event is a step for a key; `describe` says what is worth keeping of it. Of an event that is several steps, the
+    /// last comes first, so that it is not its own successor.
     pub fn advance(
         &mut self,
         key: Key,
         time: u64,
-        steps: &[usize],
-        describe: impl Fn(usize) -> StepMatch,
+        step: usize,
+        describe: impl FnOnce() -> StepMatch,
     ) -> Option<Correlation> {
         if self.keys.get(&key).is_none() {
             // A run begins with the first step only.
-            if !steps.contains(&0) {
+            if step != 0 {
                 return None;
             }
             self.keys.add(key.clone(), vec![None; self.steps - 1]);
         }
         let runs = self.keys.get(&key)?;
         let start = time.saturating_sub(self.within);
-        // The last step first, so that the event is not its own successor.
-        for step in steps.iter().rev().copied() {
-            let mut run = match step.checked_sub(1) {
-                None => Vec::with_capacity(2),
-                Some(before) => match &runs[before] {
-                    Some(run) if run.first().is_some_and(|s| s.time >= start) => run.clone(),
-                    _ => continue,
-                },
-            };
-            run.push(describe(step));
-            if step + 1 == self.steps {
-                self.keys.remove(&key);
-                return Some(Correlation::Sequence { steps: run });
+        let mut run = match step.checked_sub(1) {
+            None => Vec::with_capacity(2),
+            Some(before) => {
+                runs.get(before)?.clone().filter(|run| run.first().is_some_and(|s| s.time >= start))?
             }
-            runs[step] = Some(run);
+        };
+        run.push(describe());
+        if step + 1 == self.steps {
+            self.keys.remove(&key);
+            return Some(Correlation::Sequence { steps: run });
         }
+        *runs.get_mut(step)? = Some(run);
         None
     }
 
@@ -79,7 +76,8 @@ mod tests {
         fn event(&mut self, key: u64, time: u64, steps: &[usize]) -> Option<Vec<u64>> {
             let key = Key::new([&[Value::Uint(key)][..]].into_iter());
             let describe = |step: usize| StepMatch { name: step.to_string(), time, fields: Vec::new() };
-            match self.0.advance(key, time, steps, describe)? {
+            let mut last_first = steps.iter().rev();
+            match last_first.find_map(|s| self.0.advance(key.clone(), time, *s, || describe(*s)))? {
                 Correlation::Sequence { steps } => Some(steps.iter().map(|s| s.time).collect()),
                 _ => None,
             }

@@ -185,6 +185,7 @@ fn rule() -> Json {
                             "required": ["condition"],
                             "properties": {
                                 "name": {"type": "string", "description": "Its name in the alert."},
+                                "by": by("Where this event has it, if in other fields; as many as the sequence's."),
                                 "condition": {"$ref": "#/$defs/condition"},
                             },
                         },

@@ -23,6 +23,8 @@ pub struct SequenceItem {
 pub struct StepItem {
     /// Its name in the alert.
     pub name: Option<String>,
+    /// The fields in which it has what the events have in common, if they are others than the sequence's.
+    pub by: Option<Vec<At<String>>>,
     /// Its condition.
     pub condition: At<MappedText>,
 }
@@ -100,10 +102,19 @@ pub(super) fn read_sequence(reader: &mut Reader<'_, '_>) -> Option<SequenceItem>
     let mut steps = Vec::new();
     for node in inner.mappings("steps") {
         let mut step = Reader { node, subject: inner.subject.clone(), diagnostics: &mut *inner.diagnostics };
-        step.known_keys(&["name", "condition"]);
+        step.known_keys(&["name", "by", "condition"]);
         step.required("condition")?;
         let Some(condition) = step.mapped("condition") else { continue };
-        steps.push(StepItem { name: step.text("name").map(|n| n.value), condition });
+        let fields = step.texts("by");
+        if let Some(fields) = fields.as_ref().filter(|fields| fields.len() != by.len()) {
+            let (is, has) = (fields.len(), by.len());
+            let message = format!("the step has {is} fields in `by`, the sequence {has}");
+            let hint = "each field of the step stands for the one of the sequence in the same place";
+            let span = key_span(node, "by");
+            step.report(Diagnostic::error(Code::Correlation, span, message).with_hint(hint));
+            continue;
+        }
+        steps.push(StepItem { name: step.text("name").map(|n| n.value), by: fields, condition });
     }
     if steps.len() < 2 || steps.len() > 16 {
         let span = key_span(node, "steps");
