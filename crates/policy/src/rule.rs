@@ -205,6 +205,8 @@ pub struct Sequence {
     pub by: Vec<Term>,
     /// How long the whole may take.
     pub within: Duration,
+    /// Whether they may come in any order.
+    pub any_order: bool,
 }
 
 /// One event of a sequence.

@@ -254,6 +254,7 @@ impl<'a> Checker<'a> {
                 steps: steps.into_iter().collect::<Option<_>>()?,
                 by,
                 within: sequence.within,
+                any_order: sequence.any_order,
             }));
         }
         let text = &rule.condition.as_ref()?.value;

@@ -175,6 +175,7 @@ fn rule() -> Json {
                 "properties": {
                     "by": by("What the events have in common."),
                     "within": {"$ref": "#/$defs/duration"},
+                    "order": {"enum": ["given", "any"], "default": "given", "description": "Whether the events may come in any order."},
                     "steps": {
                         "type": "array",
                         "minItems": 2,

@@ -14,6 +14,8 @@ pub struct SequenceItem {
     pub by: Vec<At<String>>,
     /// How long the whole may take.
     pub within: Duration,
+    /// Whether the events may come in any order.
+    pub any_order: bool,
     /// The events.
     pub steps: Vec<StepItem>,
 }
@@ -96,9 +98,18 @@ fn duration(reader: &mut Reader<'_, '_>, key: &str) -> Option<Duration> {
 pub(super) fn read_sequence(reader: &mut Reader<'_, '_>) -> Option<SequenceItem> {
     let node = reader.mapping("sequence")?;
     let mut inner = Reader { node, subject: reader.subject.clone(), diagnostics: &mut *reader.diagnostics };
-    inner.known_keys(&["by", "within", "steps"]);
+    inner.known_keys(&["by", "within", "order", "steps"]);
     let by = inner.texts("by").unwrap_or_default();
     let within = duration(&mut inner, "within")?;
+    let any_order = match inner.text("order") {
+        None => false,
+        Some(order) if order.value == "given" => false,
+        Some(order) if order.value == "any" => true,
+        Some(order) => {
+            inner.error(Code::Correlation, order.span, "`order` is `given` or `any`");
+            return None;
+        }
+    };
     let mut steps = Vec::new();
     for node in inner.mappings("steps") {
         let mut step = Reader { node, subject: inner.subject.clone(), diagnostics: &mut *inner.diagnostics };
@@ -121,7 +132,7 @@ pub(super) fn read_sequence(reader: &mut Reader<'_, '_>) -> Option<SequenceItem>
         inner.error(Code::Correlation, span, format!("a sequence has 2 to 16 steps, not {}", steps.len()));
         return None;
     }
-    Some(SequenceItem { by, within, steps })
+    Some(SequenceItem { by, within, any_order, steps })
 }
 
 pub(super) fn read_threshold(reader: &mut Reader<'_, '_>) -> Option<ThresholdItem> {
