@@ -1,5 +1,8 @@
 //! What each node needs of the policies, wherever they come from.
 
+pub mod built_in;
+pub mod files;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
