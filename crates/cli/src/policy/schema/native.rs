@@ -175,6 +175,7 @@ fn rule() -> Json {
                 "properties": {
                     "by": by("What the events have in common."),
                     "within": {"$ref": "#/$defs/duration"},
+                    "order": {"enum": ["given", "any"], "default": "given", "description": "Whether the events may come in any order."},
                     "steps": {
                         "type": "array",
                         "minItems": 2,
@@ -185,6 +186,7 @@ fn rule() -> Json {
                             "required": ["condition"],
                             "properties": {
                                 "name": {"type": "string", "description": "Its name in the alert."},
+                                "by": by("Where this event has it, if in other fields; as many as the sequence's."),
                                 "condition": {"$ref": "#/$defs/condition"},
                             },
                         },
