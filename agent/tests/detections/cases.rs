@@ -67,11 +67,11 @@ pub fn all() -> impl Iterator<Item = Case> {
         defense_impairment::CASES,
         execution::CASES,
         impact::CASES,
-        persistence::CASES,
         privilege_escalation::CASES,
         stealth::CASES,
     ]
     .into_iter()
+    .chain(persistence::CASES.iter().copied())
     .flatten()
     .copied()
 }
