@@ -25,8 +25,7 @@ pub const CASES: &[Case] = &[
                 at_home(s, ".ssh/authorized_keys", script)
             }),
             act("through_a_link", |s| {
-                let script = "ln -s \"${1%/*}\" /tmp/vedette-test-$$; echo '#' >> /tmp/vedette-test-$$/authorized_keys; \
-                    rm /tmp/vedette-test-$$";
+                let script = "cd \"${1%/*}\"; ln -s \"$PWD\" ../elsewhere; echo '#' >> ../elsewhere/authorized_keys";
                 at_home(s, ".ssh/authorized_keys", script)
             }),
             act("edited_in_place", |s| {
@@ -97,7 +96,7 @@ pub const CASES: &[Case] = &[
             }),
             act("exchanged", |s| {
                 let script = "cp /etc/shadow /etc/x; \
-                    perl -e 'exit(syscall(316, -100, \"/etc/x\", -100, \"/etc/shadow\", 2) != 0)'";
+                    perl -e 'my ($a, $b) = @ARGV; exit(syscall(316, -100, $a, -100, $b, 2) != 0)' /etc/x /etc/shadow";
                 in_copy_of_etc(s, script, &[])
             }),
             act("over_a_bind_mount", |s| {

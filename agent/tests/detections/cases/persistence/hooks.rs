@@ -75,7 +75,8 @@ pub const CASES: &[Case] = &[
             }),
             act("new_open", |s| {
                 let script = "my $how = pack('QQQ', 0101, 0644, 0); \
-                    exit(syscall(437, -100, \"/etc/ld.so.preload\", $how, 24) < 0)";
+                    my $name = '/etc/ld.so.preload'; \
+                    exit(syscall(437, -100, $name, $how, 24) < 0)";
                 in_copy_of_etc(s, "perl -e \"$1\"", &[os(script)])
             }),
         ],
