@@ -5,6 +5,8 @@ mod container_escape;
 mod credential_access;
 mod defense_impairment;
 mod execution;
+mod execution_payloads;
+mod execution_shells;
 mod impact;
 mod persistence;
 mod privilege_escalation;
@@ -66,6 +68,8 @@ pub fn all() -> impl Iterator<Item = Case> {
         credential_access::CASES,
         defense_impairment::CASES,
         execution::CASES,
+        execution_payloads::CASES,
+        execution_shells::CASES,
         impact::CASES,
         privilege_escalation::CASES,
         stealth::CASES,
