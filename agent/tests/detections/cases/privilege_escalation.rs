@@ -37,6 +37,12 @@ const GIVE: &str = "my $c = pack('VVVVV', 0x02000001, 1 << 7, 0, 0, 0); my $n = 
 
 pub const CASES: &[Case] = &[
     Case {
+        rule: "Login as an account of a service",
+        attacks: &[act("su", |s| s.shell("su -s /bin/sh - daemon -c id", &[]))],
+        evasions: &[],
+        benign: &[act("as_a_user", |s| s.shell("su -s /bin/sh nobody -c id; su -c id", &[]))],
+    },
+    Case {
         rule: "Set-uid program started with a hostile environment",
         attacks: &[act("glibc_tunables", |s| {
             s.run(Command::new("/usr/bin/su").arg("--version").env("GLIBC_TUNABLES", "glibc.malloc.check=0"))

@@ -78,6 +78,21 @@ pub const CASES: &[Case] = &[
         benign: &[act("another_servers", |s| read_and_draft(s, "/etc/ssh/sshd_config"))],
     },
     Case {
+        rule: "Settings of services changed at a terminal",
+        attacks: &[act("root_let_in", |s| {
+            in_copy_of_etc(
+                s,
+                "mkdir -p /etc/ssh; echo '#' >> /etc/ssh/sshd_config; \
+                    script -q -e -c \"sed -i '\\$a PermitRootLogin yes' /etc/ssh/sshd_config\" /dev/null",
+                &[],
+            )
+        })],
+        evasions: &[],
+        benign: &[act("read", |s| {
+            s.run(std::process::Command::new("script").args(["-q", "-e", "-c", "cat /etc/ssh/sshd_config || true", "/dev/null"]))
+        })],
+    },
+    Case {
         rule: "Account database written directly",
         attacks: &[
             // Opened, and left as it is.

@@ -9,8 +9,9 @@ pub const CASES: &[Case] = &[
         rule: "Scheduled job written",
         // A comment, in a file that cron passes over.
         attacks: &[
-            act("cron_d", |s| created(s, "/etc/cron.d")),
-            act("cron_hourly", |s| created(s, "/etc/cron.hourly")),
+            act("cron_d", |s| created(s, "/etc/cron.d")).showing(&["T1053.003"]),
+            act("cron_hourly", |s| created(s, "/etc/cron.hourly")).showing(&["T1053.003"]),
+            act("incron", |s| created(s, "/var/spool/incron")).showing(&["T1053"]),
             act("spool", |s| created(s, "/var/spool/cron/crontabs")),
             act("anacron", |s| in_copy_of_etc(s, "echo '# made by a test' >> /etc/anacrontab", &[])),
         ],
@@ -163,12 +164,15 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "Boot script written",
         attacks: &[
-            act("init_d", |s| created(s, "/etc/init.d")),
-            act("rc_local", |s| in_copy_of_etc(s, "echo true >> /etc/rc.local", &[])),
+            act("init_d", |s| created(s, "/etc/init.d")).showing(&["T1037.004"]),
+            act("rc_local", |s| in_copy_of_etc(s, "echo true >> /etc/rc.local", &[])).showing(&["T1037.004"]),
             act("openrc", |s| {
                 in_copy_of_etc(s, "mkdir -p /etc/local.d; echo true > /etc/local.d/x.start", &[])
-            }),
-            act("initramfs", |s| created(s, "/etc/initramfs-tools/hooks")),
+            })
+            .showing(&["T1037.004"]),
+            act("supervised", |s| in_copy_of_etc(s, "mkdir -p /etc/sv/x; echo true > /etc/sv/x/run", &[]))
+                .showing(&["T1543"]),
+            act("initial_file_system", |s| created(s, "/etc/initramfs-tools/hooks")).showing(&["T1547"]),
         ],
         evasions: &[
             act("moved_into_place", |s| moved(s, "/etc/init.d")),

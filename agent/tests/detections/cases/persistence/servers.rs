@@ -34,6 +34,17 @@ pub const CASES: &[Case] = &[
         ],
         evasions: &[
             act("renamed", |s| below(s, "apache2", "echo > \"$1/x.jpg\"; mv \"$1/x.jpg\" \"$1/x.PHP\"")),
+            act("by_the_server_itself", |s| {
+                let place = s.place("/srv");
+                let root = place.path.join("htdocs");
+                std::fs::create_dir_all(&root).unwrap();
+                s.run(s.act_by(&s.executable("apache2"), ["create"]).arg(root.join("x.php")))
+            }),
+            act("by_the_database", |s| {
+                let place = s.place("/var/www");
+                std::fs::create_dir_all(&place.path).unwrap();
+                s.run(s.act_by(&s.executable("mariadbd"), ["create"]).arg(place.path.join("x.php")))
+            }),
             act("settings_of_a_directory", |s| below(s, "apache2", "echo > \"$1/uploads/.htaccess\"")),
         ],
         benign: &[
@@ -55,10 +66,11 @@ pub const CASES: &[Case] = &[
     },
     Case {
         rule: "Script written by a web server",
-        attacks: &[act("by_itself", |s| {
+        attacks: &[act("plugin", |s| {
             let place = s.place("/var/www");
-            std::fs::create_dir_all(&place.path).unwrap();
-            s.run(s.act_by(&s.executable("apache2"), ["create"]).arg(place.path.join("plugin.php")))
+            let plugins = place.path.join("wp-content/plugins/x");
+            std::fs::create_dir_all(&plugins).unwrap();
+            s.run(s.act_by(&s.executable("apache2"), ["create"]).arg(plugins.join("x.php")))
         })],
         evasions: &[],
         benign: &[act("cache", |s| {
