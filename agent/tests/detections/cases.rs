@@ -77,11 +77,11 @@ pub fn all() -> impl Iterator<Item = Case> {
         execution_shells::CASES,
         impact::CASES,
         lateral_movement::CASES,
-        persistence::CASES,
         privilege_escalation::CASES,
         stealth::CASES,
     ]
     .into_iter()
+    .chain(persistence::CASES.iter().copied())
     .flatten()
     .copied()
 }
