@@ -132,13 +132,13 @@ pub const CASES: &[Case] = &[
         rule: "Cluster or container API asked by a general tool",
         attacks: &[act("kubelet", |s| {
             let container = s.container(Options::default());
-            let script = "wget -T 1 -q -O - http://127.0.0.1:10250/pods || true";
+            let script = "nc -w 1 10.96.0.1 10250 < /dev/null || true";
             s.run(&mut container.command(&Exec::new(["/bin/sh", "-c", script])))
         })],
         evasions: &[],
         benign: &[act("other_port", |s| {
             let container = s.container(Options::default());
-            let script = "wget -T 1 -q -O - http://127.0.0.1:8080/health || true";
+            let script = "nc -w 1 10.96.0.1 8080 < /dev/null || true";
             s.run(&mut container.command(&Exec::new(["/bin/sh", "-c", script])))
         })],
     },
