@@ -1,13 +1,16 @@
 //! The table: for each built-in rule attacks, and everyday work that looks like them. A file for each tactic.
 
 mod collection;
+mod container_administration;
 mod container_escape;
 mod credential_access;
 mod defense_impairment;
 mod execution;
+mod exfiltration;
 mod impact;
 mod persistence;
 mod privilege_escalation;
+mod resource_hijacking;
 mod stealth;
 
 use std::ffi::OsStr;
@@ -62,13 +65,16 @@ impl Case {
 pub fn all() -> impl Iterator<Item = Case> {
     [
         collection::CASES,
+        container_administration::CASES,
         container_escape::CASES,
         credential_access::CASES,
         defense_impairment::CASES,
         execution::CASES,
+        exfiltration::CASES,
         impact::CASES,
         persistence::CASES,
         privilege_escalation::CASES,
+        resource_hijacking::CASES,
         stealth::CASES,
     ]
     .into_iter()

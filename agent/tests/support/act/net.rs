@@ -7,7 +7,7 @@ use std::{
 };
 
 use nix::{
-    sys::socket::{AddressFamily, SockFlag, SockType, socket},
+    sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, socket},
     unistd::{dup2_stderr, dup2_stdin, dup2_stdout},
 };
 
@@ -17,6 +17,9 @@ pub fn perform(operation: &str, args: &[&str]) -> Option<io::Result<()>> {
         "packet-socket" => socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None)
             .map(drop)
             .map_err(io::Error::from),
+        // Whoever writes on it writes the whole header.
+        "raw-packet-socket" => raw_socket(SockProtocol::Raw),
+        "echo-socket" => raw_socket(SockProtocol::Icmp),
         "udp-socket" => UdpSocket::bind("127.0.0.1:0").map(drop),
         // ADDRESS:PORT, which must be an own address
         "connect-own" => connection(args).map(drop),
@@ -33,6 +36,12 @@ pub fn perform(operation: &str, args: &[&str]) -> Option<io::Result<()>> {
         }),
         _ => return None,
     })
+}
+
+fn raw_socket(protocol: SockProtocol) -> io::Result<()> {
+    socket(AddressFamily::Inet, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
+        .map(drop)
+        .map_err(io::Error::from)
 }
 
 /// A connection to a port of ours (0: any), whose ends are told: `LOCAL REMOTE`.
