@@ -1,13 +1,8 @@
 //! Cases for the policy `container-escape`.
 
-use std::{
-    fs,
-    os::unix::net::UnixListener,
-    path::{Path, PathBuf},
-    process::Stdio,
-};
+use std::{fs, os::unix::net::UnixListener, path::PathBuf, process::Stdio};
 
-use nix::libc::{SYS_bpf, SYS_open_by_handle_at};
+use nix::libc::{SYS_bpf, SYS_name_to_handle_at, SYS_open_by_handle_at};
 
 use super::{Case, act, impact::with_own_mounts, os};
 use crate::{
@@ -60,9 +55,9 @@ fn script_in(scene: &Scene, container: &Container, script: &str) -> u32 {
     scene.run(&mut container.command(&Exec::new(["sh", "-euc", script])))
 }
 
-/// A call that no program of the image makes, in a container, whatever comes of it.
-fn call(scene: &Scene, script: &str) -> u32 {
-    let container = scene.container(with_programs(Options::default()));
+/// Calls that no program of the image makes, in a container, whatever comes of them.
+fn calls(scene: &Scene, options: Options, script: &str) -> u32 {
+    let container = scene.container(with_programs(options));
     scene.run(&mut container.command(&Exec::new(["/usr/bin/perl", "-e", script])))
 }
 
@@ -82,8 +77,8 @@ pub const CASES: &[Case] = &[
         })],
         evasions: &[act("from_a_container", |s| {
             let (place, _listener) = runtime_socket(s);
-            let container = s.container(Options::default().with_mount(&place.path, "/tmp/x.sock"));
-            s.run(&mut container.command(&Exec::new([HELPER, "--act", "connect-unix", "/tmp/x.sock"])))
+            let container = s.container(Options::default().with_mount(&place.path, "/mnt/docker.sock"));
+            s.run(&mut container.command(&Exec::new([HELPER, "--act", "connect-unix", "/mnt/docker.sock"])))
         })],
         benign: &[act("crictl", |s| {
             let (place, _listener) = runtime_socket(s);
@@ -100,7 +95,7 @@ pub const CASES: &[Case] = &[
                 inside(s, privileged(), script)
             }),
             act("through_links", |s| {
-                let script = "ln -s /proc/self/root/proc/sys /tmp/s; cd /tmp/s/kernel; : >> modprobe";
+                let script = "ln -s /proc/self/root/proc/sys /tmp/s; cd /tmp/s/kernel; : >> core_pattern";
                 inside(s, privileged(), script)
             }),
         ],
@@ -144,8 +139,8 @@ pub const CASES: &[Case] = &[
             )
         })],
         evasions: &[act("by_a_copy_of_the_program", |s| {
-            let script = "cp /bin/busybox /tmp/kitten; mkdir /tmp/x; cd /tmp
-                ./kitten mount -t debugfs none x || ./kitten mount -t tracefs none x";
+            let script = "cp /bin/busybox /tmp/busybox-old; mkdir /tmp/x; cd /tmp
+                ./busybox-old mount -t debugfs none x || ./busybox-old mount -t tracefs none x";
             inside(s, privileged(), script)
         })],
         benign: &[act("memory", |s| inside(s, privileged(), "mkdir /tmp/x; mount -t tmpfs none /tmp/x"))],
@@ -168,7 +163,7 @@ pub const CASES: &[Case] = &[
             inside(
                 s,
                 privileged(),
-                "cp /bin/busybox /tmp/nslookup-old; /tmp/nslookup-old nsenter -t 1 -m /bin/true",
+                "cp /bin/busybox /tmp/busybox-old; /tmp/busybox-old nsenter -t 1 -m /bin/true",
             )
         })],
         benign: &[act("looked_at", |s| inside(s, privileged(), "readlink /proc/1/ns/mnt"))],
@@ -177,7 +172,7 @@ pub const CASES: &[Case] = &[
         rule: "Namespaces made by hand in a container",
         attacks: &[act("of_mounts", |s| inside(s, privileged(), "unshare -m /bin/true"))],
         evasions: &[act("by_a_copy_of_the_program", |s| {
-            inside(s, privileged(), "cp /bin/busybox /tmp/less; /tmp/less unshare -m /bin/true")
+            inside(s, privileged(), "cp /bin/busybox /tmp/busybox-old; /tmp/busybox-old unshare -m /bin/true")
         })],
         benign: &[act("of_names", |s| inside(s, privileged(), "unshare -u /bin/true"))],
     },
@@ -221,7 +216,7 @@ pub const CASES: &[Case] = &[
             let container = s.container(privileged());
             s.run(&mut container.command(&Exec::new([HELPER, "--act", "load-module-image", "/etc/passwd"])))
         })],
-        benign: &[act("listed", |s| inside(s, privileged(), "cat /proc/modules"))],
+        benign: &[act("listed", |s| inside(s, privileged(), "ls /sys/module"))],
     },
     Case {
         rule: "Kernel program loaded from a container",
@@ -230,7 +225,7 @@ pub const CASES: &[Case] = &[
                 "$code = pack 'Q2', 0xb7, 0x95; $licence = \"GPL\\0\"; $p = sub {{ unpack 'Q', pack 'P', $_[0] }};
                 syscall({SYS_bpf}, 5, pack('LLQQx104', 1, 2, $p->($code), $p->($licence)), 128)"
             );
-            call(s, &script)
+            calls(s, Options::default(), &script)
         })],
         evasions: &[],
         benign: &[act("asked_whether_it_may", |s| {
@@ -239,11 +234,13 @@ pub const CASES: &[Case] = &[
     },
     Case {
         rule: "File opened by its number from a container",
-        attacks: &[act("the_root_directory", |s| {
+        attacks: &[act("a_directory_of_the_disk", |s| {
             let script = format!(
-                "opendir D, '/'; open F, '<', '/'; syscall({SYS_open_by_handle_at}, fileno F, pack('LlLL', 8, 1, 2, 0), 0)"
+                "open F, '<', '/usr' or die; $path = '/usr'; $handle = pack 'L2x120', 120;
+                $mount = pack 'L', 0; syscall({SYS_name_to_handle_at}, -100, $path, $handle, $mount, 0) == 0 or die;
+                syscall({SYS_open_by_handle_at}, fileno F, $handle, 0)"
             );
-            call(s, &script)
+            calls(s, privileged(), &script)
         })],
         evasions: &[],
         benign: &[act("by_its_name", |s| inside(s, Options::default(), "ls /; cat /etc/passwd"))],
@@ -280,11 +277,8 @@ pub const CASES: &[Case] = &[
     },
     Case {
         rule: "Kernel memory or log opened in a container",
-        attacks: &[act("kernel_memory", |s| {
-            assert!(Path::new("/proc/kcore").exists() || Path::new("/dev/kmsg").exists());
-            let script = "head -c 1 /proc/kcore > /dev/null || dd if=/hostdev/kmsg of=/dev/null bs=8k count=1 \
-                iflag=nonblock";
-            inside(s, privileged().with_mount("/dev", "/hostdev"), script)
+        attacks: &[act("kernel_log", |s| {
+            inside(s, privileged().with_mount("/dev", "/hostdev"), ": >> /hostdev/kmsg")
         })],
         evasions: &[],
         benign: &[act("processors", |s| inside(s, privileged(), "head -n 1 /proc/cpuinfo"))],
@@ -294,9 +288,9 @@ pub const CASES: &[Case] = &[
         attacks: &[act("kubelet", |s| {
             inside(s, Options::default(), "nc -w 1 127.0.0.1 10250 < /dev/null || :")
         })],
-        evasions: &[act("etcd_by_another_name", |s| {
+        evasions: &[act("etcd_by_a_copy_of_the_program", |s| {
             let script =
-                "cp /bin/busybox /tmp/etcd-proxy; /tmp/etcd-proxy nc -w 1 127.0.0.1 2379 < /dev/null || :";
+                "cp /bin/busybox /tmp/busybox-old; /tmp/busybox-old nc -w 1 127.0.0.1 2379 < /dev/null || :";
             inside(s, Options::default(), script)
         })],
         benign: &[act("another_port", |s| {

@@ -32,7 +32,7 @@ fn into_a_connection(stage: &Stage, command: &str) -> u32 {
 /// What scp takes for ssh: it agrees to everything.
 fn agreeing(stage: &Stage) -> PathBuf {
     let program = stage.file("agreeing");
-    fs::write(&program, "#!/bin/sh\nprintf '\\0\\0\\0\\0'; exec cat > /dev/null\n").unwrap();
+    fs::write(&program, "#!/bin/sh\nprintf '\\0\\0\\0\\0'; cat > /dev/null 2>&1; exit 0\n").unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
     program
 }

@@ -90,8 +90,7 @@ pub const CASES: &[Case] = &[
         rule: "Many files given a second ending",
         attacks: &[
             act("renamed", |s| {
-                let script =
-                    "while (<STDIN>) {}; for (glob(\"'$ARGV[0]'/*/*\")) { rename $_, \"$_.locked\" or die }";
+                let script = "for (glob(\"'$ARGV[0]'/*/*\")) { rename $_, \"$_.locked\" or die }";
                 s.run(Command::new("perl").args(["-e", script]).arg(documents(s, 20)))
             }),
             act("encrypted_beside", |s| {
@@ -225,13 +224,9 @@ pub const CASES: &[Case] = &[
     },
     Case {
         rule: "Backups removed in bulk",
-        attacks: &[act("all_of_them", |s| {
-            s.run(Command::new("rm").arg("-r").arg(&filled(s, "/var/backups", 8)))
-        })],
+        attacks: &[act("all_of_them", |s| s.shell("rm -r \"$1\"", &[os(&filled(s, "/var/backups", 8))]))],
         evasions: &[],
-        benign: &[act("one_of_them", |s| {
-            s.run(Command::new("rm").arg("-r").arg(&filled(s, "/var/backups", 1)))
-        })],
+        benign: &[act("one_of_them", |s| s.shell("rm -r \"$1\"", &[os(&filled(s, "/var/backups", 1))]))],
     },
     Case {
         rule: "Snapshot or backup deleted by its own tool",
@@ -263,8 +258,7 @@ pub const CASES: &[Case] = &[
             act("by_another_node", |s| {
                 let disk = Disk::new(s);
                 let node = s.directory().join("image.bin");
-                let script =
-                    "mknod \"$2\" b $(stat -c '0x%t 0x%T' \"$1\"); \"$3\" --act write \"$2\"; rm \"$2\"";
+                let script = "cp -a \"$1\" \"$2\"; \"$3\" --act write \"$2\"; rm \"$2\"";
                 detached(s, script, &[os(&disk.node), os(&node), os(&s.helper())])
             }),
             act("by_a_script", |s| {
