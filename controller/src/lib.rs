@@ -5,3 +5,4 @@
 
 pub mod alert_log;
 pub mod policies;
+pub mod sink;
