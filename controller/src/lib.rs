@@ -4,4 +4,5 @@
 //! (from files, or from the Kubernetes API), [`alert_log::AlertLog`] keeps alerts until every sink has them.
 
 pub mod alert_log;
+pub mod kube;
 pub mod policies;

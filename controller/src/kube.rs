@@ -1,0 +1,3 @@
+//! The Kubernetes side: what the API server keeps for us, and what we tell it.
+
+pub mod crd;
