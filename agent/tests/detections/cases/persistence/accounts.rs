@@ -91,7 +91,7 @@ pub const CASES: &[Case] = &[
         })],
         evasions: &[],
         benign: &[act("read", |s| {
-            s.run(std::process::Command::new("script").args(["-q", "-e", "-c", "cat /etc/ssh/sshd_config || true", "/dev/null"]))
+            s.run(Command::new("script").args(["-q", "-e", "-c", "cat /etc/ssh/sshd_config || true", "/dev/null"]))
         })],
     },
     Case {
