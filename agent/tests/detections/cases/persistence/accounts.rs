@@ -25,7 +25,7 @@ pub const CASES: &[Case] = &[
                 at_home(s, ".ssh/authorized_keys", script)
             }),
             act("through_a_link", |s| {
-                let script = "cd \"${1%/*}\"; ln -s \"$PWD\" ../elsewhere; echo '#' >> ../elsewhere/authorized_keys";
+                let script = "cd \"$(dirname \"$1\")\"; ln -s \"$PWD\" ../elsewhere; echo '#' >> ../elsewhere/authorized_keys";
                 at_home(s, ".ssh/authorized_keys", script)
             }),
             act("edited_in_place", |s| {
