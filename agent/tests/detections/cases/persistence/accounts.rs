@@ -135,7 +135,7 @@ pub const CASES: &[Case] = &[
         ],
     },
     Case {
-        rule: "Second account of root made",
+        rule: "Account made by a server, or with the id of root",
         attacks: &[act("uid_0", |s| in_copy_of_etc(s, "useradd -M -o -u 0 vedette-test", &[]))],
         evasions: &[
             act("options_joined", |s| in_copy_of_etc(s, "useradd -Mou0 vedette-test", &[])),
