@@ -27,7 +27,7 @@ pub const CASES: &[Case] = &[
                 at_home(s, ".ssh/authorized_keys", script)
             }),
             act("through_a_link", |s| {
-                let script = "cd \"${1%/*}\"; ln -s \"$PWD\" ../elsewhere; echo '#' >> ../elsewhere/authorized_keys";
+                let script = "cd \"$(dirname \"$1\")\"; ln -s \"$PWD\" ../elsewhere; echo '#' >> ../elsewhere/authorized_keys";
                 at_home(s, ".ssh/authorized_keys", script)
             }),
             act("edited_in_place", |s| {
@@ -137,7 +137,7 @@ pub const CASES: &[Case] = &[
         ],
     },
     Case {
-        rule: "Second account of root made",
+        rule: "Account made by a server, or with the id of root",
         attacks: &[act("uid_0", |s| in_copy_of_etc(s, "useradd -M -o -u 0 vedette-test", &[]))],
         evasions: &[
             act("options_joined", |s| in_copy_of_etc(s, "useradd -Mou0 vedette-test", &[])),
