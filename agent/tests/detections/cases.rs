@@ -5,6 +5,8 @@ mod container_escape;
 mod credential_access;
 mod defense_impairment;
 mod execution;
+mod execution_payloads;
+mod execution_shells;
 mod impact;
 mod persistence;
 mod privilege_escalation;
@@ -68,6 +70,8 @@ pub fn all() -> impl Iterator<Item = Case> {
         credential_access::processes::CASES,
         defense_impairment::CASES,
         execution::CASES,
+        execution_payloads::CASES,
+        execution_shells::CASES,
         impact::CASES,
         persistence::CASES,
         privilege_escalation::CASES,

@@ -3,7 +3,8 @@
 use std::{
     io::{self, Write},
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
-    os::fd::{AsFd, AsRawFd, BorrowedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
+    process::Command,
 };
 
 use nix::{
@@ -23,6 +24,22 @@ pub fn perform(operation: &str, args: &[&str]) -> Option<io::Result<()>> {
         "connect-own" => connection(args).map(drop),
         // ADDRESS:PORT DESCRIPTOR…
         "redirect" => connection(args).and_then(|socket| redirect(socket.as_fd(), &args[1..])),
+        // ADDRESS:PORT PROGRAM ARGUMENT…: with the connection as input and output, as inetd does
+        "run-on-connection" => connection(args).and_then(|socket| {
+            let output = socket.try_clone()?;
+            let mut command = Command::new(args.get(1).ok_or(io::ErrorKind::InvalidInput)?);
+            command.args(&args[2..]).stdin(OwnedFd::from(socket)).stdout(OwnedFd::from(output));
+            let status = command.status()?;
+            if status.success() { Ok(()) } else { Err(io::Error::other(status.to_string())) }
+        }),
+        // FIRST LAST: one connection to each port of this machine, whether anybody listens or not
+        "connect-ports" => ports(args).map(|ports| {
+            ports.for_each(|port| drop(TcpStream::connect(("127.0.0.1", port))));
+        }),
+        // ADDRESS: one connection to each of the last byte's values, in nobody's network
+        "connect-hosts" => args.first().ok_or_else(|| io::ErrorKind::InvalidInput.into()).map(|network| {
+            (1..=60).for_each(|host| drop(TcpStream::connect(format!("{network}{host}:22"))));
+        }),
         // FILE DESCRIPTOR…
         "redirect-file" => {
             let file = std::fs::File::open(args.first()?);
@@ -74,6 +91,14 @@ fn connection(args: &[&str]) -> io::Result<TcpStream> {
     listener.accept()?;
     writeln!(io::stdout(), "{} {}", socket.local_addr()?, socket.peer_addr()?)?;
     Ok(socket)
+}
+
+fn ports(args: &[&str]) -> io::Result<std::ops::RangeInclusive<u16>> {
+    let port = |i: usize| {
+        let text = args.get(i)?;
+        text.parse().ok()
+    };
+    Ok(port(0).ok_or(io::ErrorKind::InvalidInput)?..=port(1).ok_or(io::ErrorKind::InvalidInput)?)
 }
 
 fn redirect(from: BorrowedFd<'_>, to: &[&str]) -> io::Result<()> {

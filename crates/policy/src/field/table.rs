@@ -112,6 +112,7 @@ fields! {
     ProcPcwd "proc.pcwd" String None One Always Subject 2 true "Working directory of the parent.";
     ProcLoginshellid "proc.loginshellid" Int None One Always Subject 5 true "Pid of the oldest shell among the ancestors.";
     ProcTty "proc.tty" Uint None One Always Subject 0 true "Controlling terminal; 0 if there is none.";
+    ProcPtty "proc.ptty" Uint None One Always Subject 1 true "Controlling terminal of the parent; 0 if there is none.";
     ProcPid "proc.pid" Int None One Always Subject 0 true "Pid of the process.";
     ProcPpid "proc.ppid" Int None One Always Subject 1 true "Pid of the parent.";
     ProcApid "proc.apid" Int Level Ancestors Always Subject 5 true "Pid of an ancestor, or of any.";

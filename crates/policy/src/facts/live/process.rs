@@ -245,6 +245,7 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId, arg: &FieldArg) -> Opti
             shells.last().map(|p| i64::from(p.key.tgid)).into()
         }
         F::ProcTty => tty_number(task.tty).into(),
+        F::ProcPtty => parent(facts).map(|p| tty_number(p.task.tty)).into(),
         F::ProcSid => i64::from(task.sid).into(),
         F::ProcPgid => i64::from(task.pgid).into(),
         F::ProcVpgid => i64::from(task.vpgid).into(),
