@@ -1,13 +1,16 @@
 //! The table: for each built-in rule attacks, and everyday work that looks like them. A file for each tactic.
 
 mod collection;
+mod command_and_control;
 mod container_escape;
 mod credential_access;
 mod defense_impairment;
+mod discovery;
 mod execution;
 mod execution_payloads;
 mod execution_shells;
 mod impact;
+mod lateral_movement;
 mod persistence;
 mod privilege_escalation;
 mod stealth;
@@ -64,22 +67,25 @@ impl Case {
 pub fn all() -> impl Iterator<Item = Case> {
     [
         collection::CASES,
+        command_and_control::CASES,
         container_escape::CASES,
         credential_access::CASES,
         credential_access::stores::CASES,
         credential_access::processes::CASES,
         defense_impairment::CASES,
+        discovery::CASES,
         execution::CASES,
         execution_payloads::CASES,
         execution_shells::CASES,
         impact::CASES,
-        persistence::CASES,
+        lateral_movement::CASES,
         privilege_escalation::CASES,
         stealth::CASES,
         stealth::hiding::CASES,
         stealth::names::CASES,
     ]
     .into_iter()
+    .chain(persistence::CASES.iter().copied())
     .flatten()
     .copied()
 }
