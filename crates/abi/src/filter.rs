@@ -67,6 +67,10 @@ pub mod filter_flags {
     pub const DATA: u64 = 512;
     /// Some rule or output asks for the standard descriptors of new programs.
     pub const STDIO: u64 = 1024;
+    /// Some rule can match an open that does not write, whatever the names of the file.
+    pub const EVERY_READ: u64 = 2048;
+    /// Some rule can match an open for writing, whatever the names of the file.
+    pub const EVERY_WRITE: u64 = 4096;
 }
 
 /// Every scope at once.
@@ -77,3 +81,38 @@ pub const SCOPE_HOST: u64 = 1;
 pub const SCOPE_CONTAINER: u64 = 2;
 /// Control groups of containers in Kubernetes pods.
 pub const SCOPE_POD: u64 = 4;
+
+/// Bits of a [`NameSet`].
+pub const NAME_BITS: u32 = 16_384;
+
+/// Sets of names: for opens that do not write and for those that do, in two generations.
+pub const NAME_SETS: u32 = 4;
+
+record_struct! {
+    /// Names of directories and files that rules ask for, a bit each ([`name_bit`]). Names may share a bit: then more
+    /// events are kept than need be, never fewer.
+    pub struct NameSet: 2048 {
+        /// The bits, 64 a word.
+        pub bits: [u64; 256],
+    }
+}
+
+/// Which set an open is held against.
+pub const fn name_set(generation: u32, is_write: bool) -> u32 {
+    (generation & 1) * 2 + is_write as u32
+}
+
+/// The bit of a name: by its first eight bytes (the first the lowest; what is behind its end does not matter) and its
+/// length.
+#[inline(always)]
+pub const fn name_bit(first: u64, len: u64) -> u32 {
+    let kept = if len >= 8 { first } else { first & ((1 << (len * 8)) - 1) };
+    // Fibonacci hashing: the upper bits of the product are well mixed.
+    ((kept ^ len << 56).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 50) as u32
+}
+
+/// Whether an open with these flags is for writing, as `evt.is_open_write` has it (`O_PATH` opens nothing).
+pub const fn is_write(flags: u32) -> bool {
+    const O_PATH: u32 = 0o10_000_000;
+    flags & O_PATH == 0 && (flags & 0o3 == 1 || flags & 0o3 == 2)
+}
