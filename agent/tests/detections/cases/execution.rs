@@ -55,7 +55,7 @@ pub const CASES: &[Case] = &[
             s.run(&mut s.container(Options::default()).command(&Exec::new(["/bin/sh", "-c", script])))
         })],
         evasions: &[act("at_the_root", |s| {
-            let script = "cp /bin/busybox /entry; /entry id -u";
+            let script = "cp /bin/busybox /busybox; /busybox id -u";
             s.run(&mut s.container(Options::default()).command(&Exec::new(["/bin/sh", "-c", script])))
         })],
         benign: &[act("of_the_image", |s| {

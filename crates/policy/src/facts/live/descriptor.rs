@@ -127,7 +127,7 @@ fn fs_path<'a>(facts: &'a LiveFacts<'_>, field: FieldId) -> Value<'a> {
     let Some(call) = facts.view.record.call else { return Value::Absent };
     if let Body::FileOpen { .. } = facts.view.record.body {
         return match field {
-            F::FsPathName => path::name(facts),
+            F::FsPathName | F::FsPathPlace => path::name(facts),
             F::FsPathNameraw => path::raw(facts, Which::First),
             _ => Value::Absent,
         };
@@ -139,6 +139,7 @@ fn fs_path<'a>(facts: &'a LiveFacts<'_>, field: FieldId) -> Value<'a> {
     let (which, is_raw) = match field {
         F::FsPathName => (roles.name, false),
         F::FsPathNameraw => (roles.name, true),
+        F::FsPathPlace => (roles.place, false),
         F::FsPathSource => (roles.source, false),
         F::FsPathSourceraw => (roles.source, true),
         F::FsPathTarget => (roles.target, false),
@@ -148,7 +149,7 @@ fn fs_path<'a>(facts: &'a LiveFacts<'_>, field: FieldId) -> Value<'a> {
         Some(which) if is_raw => path::raw(facts, which),
         Some(which) => path::of_call(facts, which),
         // Of a call on a descriptor.
-        None if field == F::FsPathName => path::name(facts),
+        None if matches!(field, F::FsPathName | F::FsPathPlace) => path::name(facts),
         None => Value::Absent,
     }
 }
@@ -186,6 +187,7 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId) -> Option<Value<'a>> {
         },
         F::FsPathName
         | F::FsPathNameraw
+        | F::FsPathPlace
         | F::FsPathSource
         | F::FsPathSourceraw
         | F::FsPathTarget
