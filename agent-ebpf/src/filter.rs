@@ -51,11 +51,11 @@ pub fn flag(flags: u64) -> bool {
 
 /// Which set of names an open is held against, counted from 1; 0 where its names do not matter.
 #[inline(always)]
-pub fn names_of_opens(is_write: bool) -> u64 {
+pub fn names_of_opens(may_change: bool) -> u64 {
     let Some((generation, filter)) = live() else { return 0 };
-    let every = if is_write { filter_flags::EVERY_WRITE } else { filter_flags::EVERY_READ };
+    let every = if may_change { filter_flags::EVERY_WRITE } else { filter_flags::EVERY_READ };
     if unsafe { (*filter).flags } & every != 0 {
         return 0;
     }
-    u64::from(name_set(generation as u32, is_write)) + 1
+    u64::from(name_set(generation as u32, may_change)) + 1
 }

@@ -5,9 +5,10 @@
 
 use aya_ebpf::helpers::generated::bpf_loop;
 use core::ffi::c_void;
-use vedette_abi::name_bit;
+use vedette_abi::{name_bit, name_kind};
 
 use crate::{
+    kernel::Task,
     maps::NAMES,
     path::this_cpu,
     record::{Record, masked},
@@ -44,20 +45,54 @@ unsafe fn eight_bytes(from: *const u8) -> u64 {
     value
 }
 
-/// Holds a name against the set.
+/// Whether a bit of the set is on.
+#[inline(always)]
+fn has(look: &Look, kind: u64, bytes: u64, len: u64) -> bool {
+    // A set that cannot be read keeps.
+    let Some(set) = NAMES.get_ptr((look.set as u32).wrapping_sub(1)) else { return true };
+    let bit = u64::from(name_bit(kind, bytes, len));
+    let word = masked::<0xff>(bit >> 6);
+    let bits = unsafe { core::ptr::read_volatile((&raw const (*set).bits).cast::<u64>().add(word as usize)) };
+    bits >> (bit & 63) & 1 != 0
+}
+
+/// Holds a name against the set. Four bytes before it have to be readable.
 #[inline(always)]
 pub fn look(look: &mut Look, name: *const u8, len: u64) {
     if look.set == 0 || look.found != 0 || len == 0 {
         return;
     }
-    let Some(set) = NAMES.get_ptr(look.set as u32 - 1) else {
+    let bytes = unsafe { eight_bytes(name) };
+    let found = has(look, name_kind::WHOLE, bytes, len)
+        || len >= name_kind::PREFIX && has(look, name_kind::BEGINS, bytes, name_kind::PREFIX)
+        || len >= name_kind::SUFFIX && {
+            // The last of 255 bytes is the 254th.
+            let at = masked::<0xff>(len - name_kind::SUFFIX) as usize;
+            has(look, name_kind::ENDS, unsafe { eight_bytes(name.add(at)) }, name_kind::SUFFIX)
+        };
+    if found {
+        look.found = 1;
+    }
+}
+
+/// Holds the name of a program's file against the set.
+#[inline(always)]
+pub fn look_at_program(task: Task) {
+    let Some(buf) = this_cpu() else { return };
+    let look = unsafe { &mut (*buf).look };
+    if look.set == 0 || look.found != 0 {
+        return;
+    }
+    let exe = task.mm().exe_file();
+    if exe.is_null() {
         look.found = 1;
         return;
-    };
-    let bit = u64::from(name_bit(unsafe { eight_bytes(name) }, len));
-    let word = masked::<0xff>(bit >> 6);
-    let bits = unsafe { core::ptr::read_volatile((&raw const (*set).bits).cast::<u64>().add(word as usize)) };
-    if bits >> (bit & 63) & 1 != 0 {
+    }
+    let dentry = exe.dentry();
+    let (bytes, len) = (u64::from_le_bytes(dentry.first_bytes()), u64::from(dentry.name_len()));
+    if has(look, name_kind::PROGRAM, bytes, len)
+        || has(look, name_kind::PROGRAM_BEGINS, bytes, name_kind::PREFIX)
+    {
         look.found = 1;
     }
 }

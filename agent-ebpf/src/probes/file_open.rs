@@ -1,7 +1,7 @@
 //! A file was opened: `open`, `creat`, `openat`, `openat2`, `open_by_handle_at`.
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use vedette_abi::{Call, FileOpen, Header, Kind, ProbeError, filter_flags, is_write, path_flags};
+use vedette_abi::{Call, FileOpen, Header, Kind, ProbeError, filter_flags, may_change, path_flags};
 
 use super::syscall::Exit;
 use crate::{
@@ -67,7 +67,9 @@ pub fn fill(exit: &Exit, record: &mut Record) -> bool {
         (body.dirfd, raw, body.flags, body.mode) = (a as i32, b, how[0] as u32, how[1] as u32);
         body.resolve = how[2] as u32;
     }
-    names::begin(filter::names_of_opens(is_write(body.flags)));
+    // Who opens is asked first: that needs no path.
+    names::begin(filter::names_of_opens(may_change(body.flags)));
+    names::look_at_program(exit.task);
     let (mut root, mut base_of_path) = (Place::NONE, Place::NONE);
     if !exit.is_elsewhere() {
         let fs = exit.task.fs();

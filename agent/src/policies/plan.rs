@@ -37,9 +37,9 @@ pub fn plan(set: &PolicySet) -> Plan {
         for event_type in types.iter() {
             plan.want(event_type.name(), scopes);
         }
-        for is_write in [false, true] {
-            let need = opens::needed(rule, &types, is_write);
-            plan.want_opens(is_write, |names| need.put_into(names));
+        for may_change in [false, true] {
+            let need = opens::needed(rule, &types, may_change);
+            plan.want_opens(may_change, |names| need.put_into(names));
         }
         if EXECS.iter().any(|t| types.contains(*t)) && can_match_failed_exec(rule) {
             plan.want_failed_execs(scopes);

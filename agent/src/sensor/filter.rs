@@ -76,8 +76,8 @@ impl FilterTables {
     pub fn install(&mut self, plan: &Plan) -> Result<(), MapError> {
         let next = 1 - self.live;
         self.filters.set(next, FilterPod(plan.filter()), 0)?;
-        for (is_write, names) in [false, true].into_iter().zip(plan.names()) {
-            self.names.set(name_set(next, is_write), NameSetPod(*names), 0)?;
+        for (may_change, names) in [false, true].into_iter().zip(plan.names()) {
+            self.names.set(name_set(next, may_change), NameSetPod(*names), 0)?;
         }
         for (cgroup, scopes) in &self.groups {
             let key = ScopeKeyPod(ScopeKey { generation: u64::from(next), cgroup: *cgroup });

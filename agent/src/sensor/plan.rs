@@ -14,7 +14,7 @@ pub struct Plan {
     /// By kind: the scopes in which it is wanted.
     wanted: [u64; KINDS],
     flags: u64,
-    /// Names of files that rules on opens ask for: of opens that do not write, and of those that do.
+    /// Names of files that rules on opens ask for: of opens that change nothing, and of those that may.
     names: [NameSet; 2],
     /// Event types that the policies name and that no program reports.
     pub unseen: BTreeSet<String>,
@@ -51,15 +51,15 @@ impl Plan {
         Self { flags: 0, ..Self::default() }
     }
 
-    /// Asks for opens, those that write or those that do not, of files that have certain names in their paths. `put`
-    /// adds the names; where it returns false, for all of them.
-    pub fn want_opens(&mut self, is_write: bool, put: impl FnOnce(&mut NameSet) -> bool) {
-        if !put(&mut self.names[usize::from(is_write)]) {
-            self.flags |= if is_write { filter_flags::EVERY_WRITE } else { filter_flags::EVERY_READ };
+    /// Asks for opens, those that may change something ([`vedette_abi::may_change`]) or those that do not, of files that
+    /// have certain names in their paths. `put` adds the names; where it returns false, for all of them.
+    pub fn want_opens(&mut self, may_change: bool, put: impl FnOnce(&mut NameSet) -> bool) {
+        if !put(&mut self.names[usize::from(may_change)]) {
+            self.flags |= if may_change { filter_flags::EVERY_WRITE } else { filter_flags::EVERY_READ };
         }
     }
 
-    /// The names that are asked for: of opens that do not write, and of those that do.
+    /// The names that are asked for: of opens that change nothing, and of those that may.
     pub fn names(&self) -> &[NameSet; 2] {
         &self.names
     }

@@ -67,9 +67,9 @@ pub mod filter_flags {
     pub const DATA: u64 = 512;
     /// Some rule or output asks for the standard descriptors of new programs.
     pub const STDIO: u64 = 1024;
-    /// Some rule can match an open that does not write, whatever the names of the file.
+    /// Some rule can match an open that changes nothing ([`crate::may_change`]), whatever the names of the file.
     pub const EVERY_READ: u64 = 2048;
-    /// Some rule can match an open for writing, whatever the names of the file.
+    /// Some rule can match an open that may change something, whatever the names of the file.
     pub const EVERY_WRITE: u64 = 4096;
 }
 
@@ -85,7 +85,7 @@ pub const SCOPE_POD: u64 = 4;
 /// Bits of a [`NameSet`].
 pub const NAME_BITS: u32 = 16_384;
 
-/// Sets of names: for opens that do not write and for those that do, in two generations.
+/// Sets of names: for opens that change nothing and for those that may ([`may_change`]), in two generations.
 pub const NAME_SETS: u32 = 4;
 
 record_struct! {
@@ -98,21 +98,40 @@ record_struct! {
 }
 
 /// Which set an open is held against.
-pub const fn name_set(generation: u32, is_write: bool) -> u32 {
-    (generation & 1) * 2 + is_write as u32
+pub const fn name_set(generation: u32, may_change: bool) -> u32 {
+    (generation & 1) * 2 + may_change as u32
 }
 
-/// The bit of a name: by its first eight bytes (the first the lowest; what is behind its end does not matter) and its
-/// length.
+/// What a bit of a [`NameSet`] says of a name: the length, and one of these on top of it, are part of what is hashed.
+pub mod name_kind {
+    /// It is a directory or file in the path.
+    pub const WHOLE: u64 = 0;
+    /// A directory or file in the path begins with these [`PREFIX`] bytes.
+    pub const BEGINS: u64 = 1 << 60;
+    /// A directory or file in the path ends with these [`SUFFIX`] bytes.
+    pub const ENDS: u64 = 2 << 60;
+    /// The file of the program that opens has this name.
+    pub const PROGRAM: u64 = 3 << 60;
+    /// The name of that file begins with these [`PREFIX`] bytes.
+    pub const PROGRAM_BEGINS: u64 = 4 << 60;
+    /// Bytes of a beginning.
+    pub const PREFIX: u64 = 3;
+    /// Bytes of an end.
+    pub const SUFFIX: u64 = 4;
+}
+
+/// The bit of a name: by eight of its bytes (the first the lowest; what is behind its end does not matter), its length, and
+/// which of [`name_kind`] it is.
 #[inline(always)]
-pub const fn name_bit(first: u64, len: u64) -> u32 {
-    let kept = if len >= 8 { first } else { first & ((1 << (len * 8)) - 1) };
+pub const fn name_bit(kind: u64, bytes: u64, len: u64) -> u32 {
+    let kept = if len >= 8 { bytes } else { bytes & ((1 << (len * 8)) - 1) };
+    let mixed = (kept ^ kind).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (len << 32);
     // Fibonacci hashing: the upper bits of the product are well mixed.
-    ((kept ^ len << 56).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 50) as u32
+    ((mixed ^ mixed >> 29).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 50) as u32
 }
 
-/// Whether an open with these flags is for writing, as `evt.is_open_write` has it (`O_PATH` opens nothing).
-pub const fn is_write(flags: u32) -> bool {
-    const O_PATH: u32 = 0o10_000_000;
-    flags & O_PATH == 0 && (flags & 0o3 == 1 || flags & 0o3 == 2)
+/// Whether an open with these flags may change something: it is for writing, or makes a file.
+pub const fn may_change(flags: u32) -> bool {
+    const O_CREAT: u32 = 0o100;
+    flags & 0o3 == 1 || flags & 0o3 == 2 || flags & O_CREAT != 0
 }

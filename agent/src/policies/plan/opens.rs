@@ -1,17 +1,17 @@
-//! The names that a file must have somewhere in its path for a rule on opens to match. What has none of them is dropped
-//! in the kernel.
+//! What a rule on opens needs of the names in the path of a file, or of the name of the program that opens it. Opens that
+//! have nothing of it are dropped in the kernel.
 //!
-//! A condition is followed twice, for opens that write and for those that do not, everything else left open. Of what
-//! must hold together the part that asks for the rarest names is taken; where no part asks for a whole name of a
-//! directory or file, every such open is wanted.
+//! A condition is followed twice, for opens that may change something and for those that do not, everything else left
+//! open. Of what must hold together the part that asks for the rarest names is taken; where no part asks for a name,
+//! every such open is wanted.
 
 use std::collections::BTreeSet;
 
-use vedette_abi::{NameSet, name_bit};
+use vedette_abi::{NameSet, name_bit, name_kind};
 use vedette_policy::{
     EventType, EventTypes, FieldId, Rule,
     check::{Atom, Cond, Test, TextOp},
-    term::Term,
+    term::{Function, Term, TermArg},
 };
 
 use super::OPENS;
@@ -43,11 +43,73 @@ const COMMON: &[&[u8]] = &[
 /// Names that a path may lack although it has another spelling with them (`/usr/bin` is also `/bin`).
 const MERGED: &[&[u8]] = &[b"usr", b"var"];
 
-/// What the rules ask of the names of opened files, of one kind of open.
+/// A name, as far as a condition tells it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Name {
+    /// A directory or file in the path has this name.
+    Whole(Vec<u8>),
+    /// A directory or file in the path begins with these three bytes.
+    Begins([u8; name_kind::PREFIX as usize]),
+    /// A directory or file in the path ends with these four bytes.
+    Ends([u8; name_kind::SUFFIX as usize]),
+    /// The file of the program has this name.
+    Program(Vec<u8>),
+    /// The name of that file begins with these three bytes.
+    ProgramBegins([u8; name_kind::PREFIX as usize]),
+}
+
+impl Name {
+    fn whole(name: &[u8]) -> Option<Self> {
+        let is_one = is_plain(name) && !MERGED.contains(&name);
+        is_one.then(|| Self::Whole(name.to_vec()))
+    }
+
+    fn begins(name: &[u8]) -> Option<Self> {
+        name.first_chunk().copied().filter(|bytes| is_plain(bytes)).map(Self::Begins)
+    }
+
+    fn ends(name: &[u8]) -> Option<Self> {
+        name.last_chunk().copied().filter(|bytes| is_plain(bytes)).map(Self::Ends)
+    }
+
+    fn program(name: &[u8]) -> Option<Self> {
+        is_plain(name).then(|| Self::Program(name.to_vec()))
+    }
+
+    fn bit(&self) -> u32 {
+        let (kind, name): (u64, &[u8]) = match self {
+            Self::Whole(name) => (name_kind::WHOLE, name),
+            Self::Begins(bytes) => (name_kind::BEGINS, bytes),
+            Self::Ends(bytes) => (name_kind::ENDS, bytes),
+            Self::Program(name) => (name_kind::PROGRAM, name),
+            Self::ProgramBegins(bytes) => (name_kind::PROGRAM_BEGINS, bytes),
+        };
+        let mut first = [0; 8];
+        first.iter_mut().zip(name).for_each(|(to, from)| *to = *from);
+        name_bit(kind, u64::from_le_bytes(first), name.len() as u64)
+    }
+
+    /// How many opens it is likely to keep.
+    fn cost(&self) -> usize {
+        match self {
+            Self::Whole(name) if COMMON.contains(&name.as_slice()) => 1000,
+            Self::Whole(_) => 1,
+            Self::Ends(_) | Self::Begins(_) => 4,
+            Self::Program(_) | Self::ProgramBegins(_) => 20,
+        }
+    }
+}
+
+/// One name, and not one with a meaning of its own.
+fn is_plain(name: &[u8]) -> bool {
+    !name.is_empty() && name.len() < 256 && !name.contains(&b'/') && !matches!(name, b"." | b"..")
+}
+
+/// What the rules ask of the names of opens of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// One of these names; of none: no rule can match.
-    Names(BTreeSet<Vec<u8>>),
+    /// One of these; of none: no rule can match.
+    Names(BTreeSet<Name>),
     /// Whatever the names.
     Every,
 }
@@ -72,9 +134,7 @@ impl Need {
 
     fn cost(&self) -> usize {
         match self {
-            Self::Names(names) => {
-                names.iter().map(|name| if COMMON.contains(&name.as_slice()) { 1000 } else { 1 }).sum()
-            }
+            Self::Names(names) => names.iter().map(Name::cost).sum(),
             Self::Every => usize::MAX,
         }
     }
@@ -82,37 +142,33 @@ impl Need {
     /// Puts the names into a set; false where every name is wanted.
     pub fn put_into(&self, set: &mut NameSet) -> bool {
         let Self::Names(names) = self else { return false };
-        for name in names {
-            let mut first = [0; 8];
-            let kept = name.len().min(8);
-            first[..kept].copy_from_slice(&name[..kept]);
-            let bit = name_bit(u64::from_le_bytes(first), name.len() as u64);
+        for bit in names.iter().map(Name::bit) {
             set.bits[bit as usize / 64] |= 1 << (bit % 64);
         }
         true
     }
 }
 
-/// What a rule on events of these types needs, of opens that write or of those that do not.
-pub fn needed(rule: &Rule, types: &EventTypes, is_write: bool) -> Need {
+/// What a rule on events of these types needs, of opens that may change something or of those that do not.
+pub fn needed(rule: &Rule, types: &EventTypes, may_change: bool) -> Need {
     if !OPENS.iter().any(|t| types.contains(*t)) && !types.contains(EventType::OpenByHandleAt) {
         return Need::NEVER;
     }
-    rule.conditions().iter().map(|c| of(&c.cond, is_write)).fold(Need::NEVER, Need::or)
+    rule.conditions().iter().map(|c| of(&c.cond, may_change)).fold(Need::NEVER, Need::or)
 }
 
-fn of(cond: &Cond, is_write: bool) -> Need {
+fn of(cond: &Cond, may_change: bool) -> Need {
     match cond {
-        Cond::And(parts) => parts.iter().map(|part| of(part, is_write)).fold(Need::Every, Need::and),
-        Cond::Or(parts) => parts.iter().map(|part| of(part, is_write)).fold(Need::NEVER, Need::or),
+        Cond::And(parts) => parts.iter().map(|part| of(part, may_change)).fold(Need::Every, Need::and),
+        Cond::Or(parts) => parts.iter().map(|part| of(part, may_change)).fold(Need::NEVER, Need::or),
         Cond::Not(inner) => match inner.as_ref() {
-            Cond::Atom(atom) => match known(atom, is_write) {
+            Cond::Atom(atom) => match known(atom, may_change) {
                 Some(true) => Need::NEVER,
                 _ => Need::Every,
             },
             _ => Need::Every,
         },
-        Cond::Atom(atom) => match known(atom, is_write) {
+        Cond::Atom(atom) => match known(atom, may_change) {
             Some(false) => Need::NEVER,
             Some(true) => Need::Every,
             None => names(atom).map_or(Need::Every, Need::Names),
@@ -121,10 +177,14 @@ fn of(cond: &Cond, is_write: bool) -> Need {
 }
 
 /// What a comparison comes to for such an open, where that can be told.
-fn known(atom: &Atom, is_write: bool) -> Option<bool> {
+fn known(atom: &Atom, may_change: bool) -> Option<bool> {
     let Term::Field(field) = &atom.term else { return None };
     let holds = match (field.id, &atom.test) {
-        (FieldId::EvtIsOpenWrite, Test::Bool(value)) => *value == is_write,
+        (FieldId::EvtIsOpenWrite | FieldId::EvtIsOpenCreate | FieldId::EvtIsOpenExec, Test::Bool(value))
+            if !may_change =>
+        {
+            !*value
+        }
         (FieldId::EvtType | FieldId::SyscallType, Test::Text(TextOp::Equal, values)) => {
             let is_open = |value: &Vec<u8>| {
                 OPENS.iter().chain([&EventType::OpenByHandleAt]).any(|t| t.name().as_bytes() == value)
@@ -139,133 +199,85 @@ fn known(atom: &Atom, is_write: bool) -> Option<bool> {
     Some(holds != atom.negated)
 }
 
-/// Names of which a path must have one for a comparison to hold; nothing where it need not have any.
-fn names(atom: &Atom) -> Option<BTreeSet<Vec<u8>>> {
-    let (Term::Field(field), Test::Text(op, values), false) = (&atom.term, &atom.test, atom.negated) else {
-        return None;
+/// Names of which an open must have one for a comparison to hold; nothing where it need not have any.
+fn names(atom: &Atom) -> Option<BTreeSet<Name>> {
+    let (Test::Text(op, values), false) = (&atom.test, atom.negated) else { return None };
+    let name: fn(TextOp, &[u8]) -> Option<Name> = match &atom.term {
+        Term::Field(field) => match field.id {
+            FieldId::FdName | FieldId::FdRealpath | FieldId::FsPathName | FieldId::FsPathPlace => in_path,
+            // Of what lies in the root directory it is `/`.
+            FieldId::FdDirectory => in_path,
+            FieldId::FdFilename => in_name,
+            FieldId::ProcExepath => |op, value| match op {
+                TextOp::Equal => Name::program(value.rsplit(|b| *b == b'/').next()?),
+                _ => None,
+            },
+            _ => return None,
+        },
+        Term::Call { function: Function::Basename, args, index: None } => match args.as_slice() {
+            [TermArg::Term(Term::Field(field))] if field.id == FieldId::ProcExepath => |op, value| match op {
+                TextOp::Equal => Name::program(value),
+                TextOp::StartsWith => value.first_chunk().copied().map(Name::ProgramBegins),
+                _ => None,
+            },
+            _ => return None,
+        },
+        Term::Call { .. } => return None,
     };
-    let name: fn(TextOp, &[u8]) -> Option<&[u8]> = match field.id {
-        FieldId::FdName | FieldId::FdDirectory => name_in_path,
-        FieldId::FdFilename => |op, value| (op == TextOp::Equal).then_some(value),
-        _ => return None,
-    };
-    let is_whole = |name: &&[u8]| {
-        !name.is_empty()
-            && name.len() < 256
-            && !name.contains(&b'/')
-            && !matches!(*name, b"." | b"..")
-            && !MERGED.contains(name)
-    };
-    values.iter().map(|value| name(*op, value).filter(is_whole).map(<[u8]>::to_vec)).collect()
+    values.iter().map(|value| name(*op, value)).collect()
 }
 
-/// A whole name that a path must have, the last one: nearest to the file, and the same in all spellings of the path.
-fn name_in_path(op: TextOp, value: &[u8]) -> Option<&[u8]> {
-    let mut parts: Vec<&[u8]> = value.split(|b| *b == b'/').collect();
-    if parts.len() < 2 {
-        // Part of a name, or no path at all.
-        return None;
-    }
-    // What is before the first slash may be the end of a name only.
-    parts.remove(0);
+/// What the last name of a path is, by a comparison with it.
+fn in_name(op: TextOp, value: &[u8]) -> Option<Name> {
     match op {
-        TextOp::Equal | TextOp::PMatch | TextOp::EndsWith => {
-            if parts.last().is_some_and(|part| part.is_empty()) {
-                parts.pop();
-            }
-        }
+        TextOp::Equal => Name::whole(value),
+        TextOp::StartsWith => Name::begins(value),
+        TextOp::EndsWith => Name::ends(value),
+        TextOp::Glob => in_pattern(value),
+        _ => None,
+    }
+}
+
+/// A name that a path must have by a comparison with it: the last one, nearest to the file, and the same in all spellings
+/// of the path.
+fn in_path(op: TextOp, value: &[u8]) -> Option<Name> {
+    let parts: Vec<&[u8]> = value.split(|b| *b == b'/').collect();
+    // What is before the first slash may be the end of a name only.
+    let (first, rest) = parts.split_first()?;
+    let last = rest.iter().rev().find(|part| !part.is_empty());
+    match op {
+        TextOp::Equal | TextOp::PMatch => Name::whole(last?),
+        TextOp::EndsWith => match last {
+            Some(last) => Name::whole(last),
+            None => Name::ends(first),
+        },
         // What is behind the last slash may be the beginning of a name only.
         TextOp::StartsWith | TextOp::Contains => {
-            parts.pop();
+            let (open, whole) = rest.split_last()?;
+            let begins = Name::begins(open);
+            begins.or_else(|| Name::whole(whole.iter().rev().find(|part| !part.is_empty())?))
         }
-        TextOp::Glob if !value.iter().any(|b| matches!(b, b'[' | b'{' | b'\\')) => {
-            parts.retain(|part| !part.iter().any(|b| matches!(b, b'*' | b'?' | b'!')));
-        }
-        _ => return None,
+        TextOp::Glob if is_simple(value) => rest.iter().rev().find_map(|part| in_pattern(part)),
+        _ => None,
     }
-    parts.pop()
+}
+
+/// Whether a shell pattern has no signs but `*` and `?`.
+fn is_simple(pattern: &[u8]) -> bool {
+    !pattern.iter().any(|b| matches!(b, b'[' | b'{' | b'\\' | b'!'))
+}
+
+/// What a shell pattern says of a name.
+fn in_pattern(pattern: &[u8]) -> Option<Name> {
+    if !is_simple(pattern) {
+        return None;
+    }
+    let is_sign = |b: &u8| matches!(b, b'*' | b'?');
+    let Some(first) = pattern.iter().position(is_sign) else { return Name::whole(pattern) };
+    let behind = pattern.iter().rposition(is_sign).map_or(pattern.len(), |last| last + 1);
+    // A `*` also goes for slashes, so only what has no sign between it and the next slash belongs to one name.
+    Name::begins(&pattern[..first]).or_else(|| Name::ends(&pattern[behind..]))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use vedette_policy::{PolicySet, Source};
-
-    fn of(condition: &str, is_write: bool) -> Need {
-        let text = format!(
-            "- rule: r\n  desc: d\n  condition: evt.type in (openat, execve) and {condition}\n  output: o\n  priority: INFO\n"
-        );
-        let loaded = PolicySet::load([Source::new("t.yaml", text)]);
-        let set = loaded.set.unwrap_or_else(|| panic!("{:?}", loaded.diagnostics));
-        needed(&set.rules()[0], &set.event_types_of(0), is_write)
-    }
-
-    fn names<const N: usize>(names: [&str; N]) -> Need {
-        Need::Names(names.iter().map(|name| name.as_bytes().to_vec()).collect())
-    }
-
-    #[test]
-    fn the_last_whole_name_of_what_a_path_must_have() {
-        for (condition, name) in [
-            ("fd.name = /etc/shadow", "shadow"),
-            ("fd.name pmatch (/etc/cron.d)", "cron.d"),
-            ("fd.name startswith /var/lib/kubelet/pki/kubelet-client", "pki"),
-            ("fd.name startswith /proc/", "proc"),
-            ("fd.name endswith /.aws/credentials", "credentials"),
-            ("fd.name contains /.ssh/", ".ssh"),
-            ("fd.name contains x/.ssh/y", ".ssh"),
-            ("fd.name glob */.aws/sso/cache/*.json", "cache"),
-            ("fd.name glob */.azure/msal_token_cache.*", ".azure"),
-            ("fd.directory endswith /.ssh", ".ssh"),
-            ("fd.filename = token", "token"),
-        ] {
-            assert_eq!(of(condition, false), names([name]), "{condition}");
-        }
-        for condition in [
-            "fd.name endswith .so",
-            "fd.name contains shadow",
-            "fd.name startswith /etc",
-            "fd.name glob */[a/b]/c",
-            "fd.name icontains /.SSH/",
-            "fd.name regex .*/etc/shadow",
-            "fd.nameraw = /etc/shadow",
-            "fd.name startswith /usr/",
-            "fd.name != /etc/shadow",
-            "not fd.name = /etc/shadow",
-            "fd.filename startswith id_",
-            "fd.directory = /",
-            "proc.name = x",
-        ] {
-            assert_eq!(of(condition, false), Need::Every, "{condition}");
-        }
-    }
-
-    #[test]
-    fn what_must_hold_together_gives_the_rarest_and_either_gives_both() {
-        assert_eq!(
-            of("fd.name startswith /etc/ and fd.filename = shadow and proc.name = x", false),
-            names(["shadow"])
-        );
-        assert_eq!(of("(fd.name = /a/b or fd.filename in (c, d))", false), names(["b", "c", "d"]));
-        assert_eq!(of("(fd.name = /a/b or proc.name = x)", false), Need::Every);
-        assert_eq!(of("(fd.name = /a/b or evt.type = execve)", false), names(["b"]));
-    }
-
-    #[test]
-    fn opens_that_write_are_told_apart() {
-        let condition = "evt.is_open_write = true and fd.name = /a/b";
-        assert_eq!((of(condition, true), of(condition, false)), (names(["b"]), Need::NEVER));
-        let condition = "not evt.is_open_write = true";
-        assert_eq!((of(condition, true), of(condition, false)), (Need::NEVER, Need::Every));
-    }
-
-    /// Nothing that no rule is about comes up while files are read: what makes the built-in rules cheap.
-    #[test]
-    fn the_built_in_rules_ask_for_files_by_name() {
-        let set = PolicySet::load(crate::policies::built_in()).set.unwrap();
-        for (index, rule) in set.rules().iter().enumerate() {
-            let need = needed(rule, &set.event_types_of(index), false);
-            assert_ne!(need, Need::Every, "`{}` asks for every file that is read", rule.name);
-        }
-    }
-}
+mod tests;
