@@ -161,8 +161,8 @@ fn opens_are_reported_by_the_names_that_rules_ask_for() {
     let mut raw: Vec<String> = records
         .iter()
         .filter_map(|record| match &record.body {
-            Body::FileOpen { path, raw, .. }
-                if path.starts_with(directory.as_os_str().as_encoded_bytes()) =>
+            Body::FileOpen { facts, path, raw, .. }
+                if facts.flags & 0o3 == 0 && path.starts_with(directory.as_os_str().as_encoded_bytes()) =>
             {
                 Some(String::from_utf8_lossy(raw).replace(&directory.display().to_string(), "DIR"))
             }
