@@ -9,4 +9,5 @@ pub mod config;
 pub mod http;
 pub mod policies;
 pub mod run;
+pub mod sink;
 pub mod tasks;

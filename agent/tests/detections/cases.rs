@@ -2,6 +2,7 @@
 
 mod collection;
 mod command_and_control;
+mod container_administration;
 mod container_escape;
 mod credential_access;
 mod defense_impairment;
@@ -9,10 +10,12 @@ mod discovery;
 mod execution;
 mod execution_payloads;
 mod execution_shells;
+mod exfiltration;
 mod impact;
 mod lateral_movement;
 mod persistence;
 mod privilege_escalation;
+mod resource_hijacking;
 mod stealth;
 
 use std::{ffi::OsStr, process::Command};
@@ -68,6 +71,7 @@ pub fn all() -> impl Iterator<Item = Case> {
     [
         collection::CASES,
         command_and_control::CASES,
+        container_administration::CASES,
         container_escape::CASES,
         credential_access::CASES,
         credential_access::stores::CASES,
@@ -77,9 +81,11 @@ pub fn all() -> impl Iterator<Item = Case> {
         execution::CASES,
         execution_payloads::CASES,
         execution_shells::CASES,
+        exfiltration::CASES,
         impact::CASES,
         lateral_movement::CASES,
         privilege_escalation::CASES,
+        resource_hijacking::CASES,
         stealth::CASES,
         stealth::hiding::CASES,
         stealth::names::CASES,

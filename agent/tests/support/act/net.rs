@@ -19,6 +19,9 @@ pub fn perform(operation: &str, args: &[&str]) -> Option<io::Result<()>> {
             .map(drop)
             .map_err(io::Error::from),
         "flush-rules" => flush_rules(),
+        // Whoever writes on it writes the whole header.
+        "raw-packet-socket" => raw_socket(SockProtocol::Raw),
+        "echo-socket" => raw_socket(SockProtocol::Icmp),
         "udp-socket" => UdpSocket::bind("127.0.0.1:0").map(drop),
         // ADDRESS:PORT, which must be an own address
         "connect-own" => connection(args).map(drop),
@@ -80,6 +83,12 @@ fn flush_rules() -> io::Result<()> {
     let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
     sendto(socket.as_raw_fd(), &batch.concat(), &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
     Ok(())
+}
+
+fn raw_socket(protocol: SockProtocol) -> io::Result<()> {
+    socket(AddressFamily::Inet, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
+        .map(drop)
+        .map_err(io::Error::from)
 }
 
 /// A connection to a port of ours (0: any), whose ends are told: `LOCAL REMOTE`.
