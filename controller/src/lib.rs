@@ -7,6 +7,7 @@ pub mod alert_log;
 pub mod cli;
 pub mod config;
 pub mod http;
+pub mod kube;
 pub mod policies;
 pub mod run;
 pub mod sink;
