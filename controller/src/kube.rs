@@ -2,3 +2,5 @@
 
 pub mod check;
 pub mod crd;
+pub mod lease;
+pub mod status;
