@@ -4,5 +4,11 @@
 //! (from files, or from the Kubernetes API), [`alert_log::AlertLog`] keeps alerts until every sink has them.
 
 pub mod alert_log;
+pub mod cli;
+pub mod config;
+pub mod http;
 pub mod kube;
 pub mod policies;
+pub mod run;
+pub mod sink;
+pub mod tasks;

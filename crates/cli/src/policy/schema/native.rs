@@ -171,30 +171,7 @@ fn rule() -> Json {
                 "description": "What it does besides an alert: Kill ends the process; Deny refuses the operation, which the kernel must be able to decide alone.",
             },
             "exceptions": {"$ref": "#/$defs/exceptions"},
-            "sequence": {
-                "type": "object",
-                "description": "Several events, one after the other.",
-                "additionalProperties": false,
-                "required": ["within", "steps"],
-                "properties": {
-                    "by": by("What the events have in common."),
-                    "within": {"$ref": "#/$defs/duration"},
-                    "steps": {
-                        "type": "array",
-                        "minItems": 2,
-                        "maxItems": 16,
-                        "items": {
-                            "type": "object",
-                            "additionalProperties": false,
-                            "required": ["condition"],
-                            "properties": {
-                                "name": {"type": "string", "description": "Its name in the alert."},
-                                "condition": {"$ref": "#/$defs/condition"},
-                            },
-                        },
-                    },
-                },
-            },
+            "sequence": sequence(),
             "threshold": {
                 "type": "object",
                 "description": "So many events in so much time.",
@@ -218,6 +195,36 @@ fn rule() -> Json {
                 "properties": {
                     "by": by("The fields by which alerts count as the same."),
                     "interval": {"$ref": "#/$defs/duration"},
+                },
+            },
+        },
+    })
+}
+
+/// Several events, one after the other.
+fn sequence() -> Json {
+    json!({
+        "type": "object",
+        "description": "Several events, one after the other.",
+        "additionalProperties": false,
+        "required": ["within", "steps"],
+        "properties": {
+            "by": by("What the events have in common."),
+            "within": {"$ref": "#/$defs/duration"},
+            "order": {"enum": ["given", "any"], "default": "given", "description": "Whether the events may come in any order."},
+            "steps": {
+                "type": "array",
+                "minItems": 2,
+                "maxItems": 16,
+                "items": {
+                    "type": "object",
+                    "additionalProperties": false,
+                    "required": ["condition"],
+                    "properties": {
+                        "name": {"type": "string", "description": "Its name in the alert."},
+                        "by": by("Where this event has it, if in other fields; as many as the sequence's."),
+                        "condition": {"$ref": "#/$defs/condition"},
+                    },
                 },
             },
         },
