@@ -138,6 +138,7 @@ fields! {
     ProcIsExeFromMemfd "proc.is_exe_from_memfd" Bool None One Always Subject 1 true "Whether the executable is a memfd, a file that exists in memory only.";
     ProcIsSidLeader "proc.is_sid_leader" Bool None One Always Subject 0 true "Whether the process leads its session.";
     ProcIsVpgidLeader "proc.is_vpgid_leader" Bool None One Always Subject 0 true "Whether the process leads its process group.";
+    ProcExeDev "proc.exe_dev" Uint None One Always Subject 1 true "Device that holds the executable.";
     ProcExeIno "proc.exe_ino" Int None One Always Subject 1 true "Inode of the executable.";
     ProcExeInoCtime "proc.exe_ino.ctime" Time None One Always Subject 1 true "When the executable's inode last changed.";
     ProcExeInoMtime "proc.exe_ino.mtime" Time None One Always Subject 1 true "When the executable was last written.";
@@ -159,6 +160,7 @@ fields! {
     ProcStdoutType "proc.stdout.type" String None One Always UserSpace 3 true "Type of the descriptor 1.";
     ProcStderrType "proc.stderr.type" String None One Always UserSpace 3 true "Type of the descriptor 2.";
     ProcStdinName "proc.stdin.name" String None One Always UserSpace 3 true "Name of the descriptor 0.";
+    ProcStdoutIno "proc.stdout.ino" Uint None One Always UserSpace 3 true "Inode of the file, pipe or socket behind the descriptor 1.";
     ProcStdoutName "proc.stdout.name" String None One Always UserSpace 3 true "Name of the descriptor 1.";
     ProcStderrName "proc.stderr.name" String None One Always UserSpace 3 true "Name of the descriptor 2.";
     ThreadCapPermitted "thread.cap_permitted" String None One Always Subject 2 true "Permitted capabilities, such as `CAP_SYS_ADMIN CAP_BPF`.";
@@ -180,6 +182,8 @@ fields! {
     ThreadVmsize "thread.vmsize" Uint None One Always UserSpace 8 true "Virtual memory in KiB, for the first thread; 0 for others. Read when it is asked for.";
     ThreadVmrss "thread.vmrss" Uint None One Always UserSpace 8 true "Resident memory in KiB, for the first thread; 0 for others. Read when it is asked for.";
     UserUid "user.uid" Uint None One Always Identity 0 true "Effective user id.";
+    UserRuid "user.ruid" Uint None One Always UserSpace 0 true "Real user id, after the event where that changes it. A set-uid program keeps that of who started it.";
+    UserRuidBefore "user.ruid_before" Uint None One Always UserSpace 0 true "Real user id that was known before a fork, an exec or a change of ids: of the process, for a new one of its parent. A fork or exec does not change it.";
     UserName "user.name" String None One Always Subject 1 true "Name of the user.";
     UserHomedir "user.homedir" String None One Always Subject 2 true "Home directory of the user.";
     UserShell "user.shell" String None One Always Subject 2 true "Shell of the user.";
@@ -263,8 +267,10 @@ fields! {
     FdTypes "fd.types" String OptionalKey List Descriptors UserSpace 4 false "Types of the process's descriptors, or of one. Not filled: no table of the descriptors of each process is kept.";
     FdIsUpperLayer "fd.is_upper_layer" Bool None One Paths UserSpace 1 true "Whether the file lies in the upper layer of an overlay.";
     FdIsLowerLayer "fd.is_lower_layer" Bool None One Paths UserSpace 1 true "Whether the file lies in the lower layer of an overlay.";
+    FdIsBlockDevice "fd.is_block_device" Bool None One Paths UserSpace 1 true "Whether the file is a block device, such as a disk, whatever its name.";
     FsPathName "fs.path.name" String None One Paths Path 2 true "Path the call acts on, resolved.";
     FsPathNameraw "fs.path.nameraw" String None One Paths Argument 2 true "Path the call acts on, as passed.";
+    FsPathPlace "fs.path.place" String None One Paths Path 2 true "Path at which something is after the call: of what was opened, the new name of what was renamed, the link that was made, the place that was mounted on, else the path the call acts on.";
     FsPathSource "fs.path.source" String None One Paths Path 2 true "Path the call acts on first, where there are two, resolved.";
     FsPathSourceraw "fs.path.sourceraw" String None One Paths Argument 2 true "Path the call acts on first, where there are two, as passed.";
     FsPathTarget "fs.path.target" String None One Paths Path 2 true "Path the call acts on second, where there are two, resolved.";

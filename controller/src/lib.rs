@@ -1,0 +1,14 @@
+//! The controller: policies go out to the agents, alerts come in and go on to the sinks.
+//!
+//! Everything is behind a border that a test can stand in for: [`policies::PolicySource`] says what a node needs
+//! (from files, or from the Kubernetes API), [`alert_log::AlertLog`] keeps alerts until every sink has them.
+
+pub mod alert_log;
+pub mod cli;
+pub mod config;
+pub mod http;
+pub mod kube;
+pub mod policies;
+pub mod run;
+pub mod sink;
+pub mod tasks;
