@@ -7,6 +7,8 @@ pub mod alert_log;
 pub mod cli;
 pub mod config;
 pub mod http;
+pub mod kube;
 pub mod policies;
 pub mod run;
+pub mod sink;
 pub mod tasks;

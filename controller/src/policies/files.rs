@@ -1,6 +1,6 @@
-//! Policies from a directory: the controller without Kubernetes. Every node needs all of them.
+//! Policies from files: the controller without Kubernetes. Every node needs all of them.
 //!
-//! The files of a directory are one set: lists of one may be used in another. So a set with a mistake in it is refused
+//! The files are one set: lists of one may be used in another. So a set with a mistake in it is refused
 //! as a whole, its findings go to the log, and nodes go on with the one before.
 
 mod watch;
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use vedette_policy::{PolicySet, Severity, Source, load};
 
 use super::{Document, NodePolicies, NodeReport, PolicySource, RuleState};
-use watch::DirectoryWatch;
+use watch::PathWatch;
 
 /// Why a directory of policies cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -27,19 +27,14 @@ pub enum FilesError {
     #[error("{0}")]
     Invalid(String),
     /// The kernel does not tell of changes.
-    #[error("cannot watch {}: {source}", directory.display())]
-    Watch {
-        /// The directory.
-        directory: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    #[error("cannot watch policies for changes: {0}")]
+    Watch(std::io::Error),
 }
 
-/// The policies of a directory.
+/// The policies of files and directories.
 #[derive(Debug)]
 pub struct FilesSource {
-    directory: PathBuf,
+    paths: Vec<PathBuf>,
     /// What the policies are checked together with.
     before: Vec<Source>,
     changes: channel::Sender<u64>,
@@ -48,17 +43,16 @@ pub struct FilesSource {
 }
 
 impl FilesSource {
-    /// Reads the directory. `before` are the policies that agents read before these: see
+    /// Reads files, and those of directories, in this order. `before` are the policies that agents read before these: see
     /// [`built_in`](super::built_in).
     ///
     /// # Errors
-    /// The directory cannot be read, or a policy is wrong: there is no older set to go on with.
-    pub fn open(directory: impl Into<PathBuf>, before: Vec<Source>) -> Result<Self, FilesError> {
-        let directory = directory.into();
-        let policies = read(&directory, &before)?;
-        tracing::info!(directory = %directory.display(), files = policies.documents.len(), "policies read");
+    /// One cannot be read, or a policy is wrong: there is no older set to go on with.
+    pub fn open(paths: Vec<PathBuf>, before: Vec<Source>) -> Result<Self, FilesError> {
+        let policies = read(&paths, &before)?;
+        tracing::info!(files = policies.documents.len(), "policies read");
         Ok(Self {
-            directory,
+            paths,
             before,
             changes: channel::Sender::new(1),
             current: Mutex::new(Arc::new(policies)),
@@ -66,27 +60,26 @@ impl FilesSource {
         })
     }
 
-    /// Reads the directory again whenever it changes, until it is told to stop.
+    /// Reads them again whenever something changes, until it is told to stop.
     ///
     /// # Errors
     /// The kernel tells nothing (any more) of changes.
     pub async fn watch(&self, stop: CancellationToken) -> Result<(), FilesError> {
-        let failed = |source| FilesError::Watch { directory: self.directory.clone(), source };
-        let mut watch = DirectoryWatch::new(&self.directory).map_err(failed)?;
+        let mut watch = PathWatch::new(&self.paths).map_err(FilesError::Watch)?;
         // What changed between the first reading and the watch.
         self.reload();
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
-                changed = watch.changed() => changed.map_err(failed)?,
+                changed = watch.changed() => changed.map_err(FilesError::Watch)?,
             }
             self.reload();
         }
     }
 
-    /// Takes in what the directory has now, if it is good and not the same.
+    /// Takes in what there is now, if it is good and not the same.
     fn reload(&self) {
-        let policies = match read(&self.directory, &self.before) {
+        let policies = match read(&self.paths, &self.before) {
             Ok(policies) => Arc::new(policies),
             Err(FilesError::Invalid(findings)) => {
                 tracing::error!("policies refused; nodes go on with those before\n{}", findings.trim_end());
@@ -138,23 +131,27 @@ impl PolicySource for FilesSource {
     }
 }
 
-/// Reads and checks a directory.
-fn read(directory: &Path, before: &[Source]) -> Result<NodePolicies, FilesError> {
-    let sources = load::read_sources([directory])?;
-    let loaded = PolicySet::load(before.iter().cloned().chain(sources.iter().cloned()));
+/// Reads and checks what is there.
+fn read(paths: &[PathBuf], before: &[Source]) -> Result<NodePolicies, FilesError> {
+    let mut sources = Vec::new();
+    let mut documents = Vec::new();
+    for (index, path) in paths.iter().enumerate() {
+        for source in load::read_sources([path])? {
+            let file = Path::new(&source.name);
+            let base = if path.is_dir() { Some(path.as_path()) } else { path.parent() };
+            let below = base.and_then(|base| file.strip_prefix(base).ok()).unwrap_or(file).display();
+            // Agents read documents in the order of their names, and files of one directory after those of another.
+            let name = if paths.len() > 1 { format!("{index}/{below}") } else { below.to_string() };
+            documents.push(Document { name, generation: 0, text: Bytes::from(source.text.clone()) });
+            sources.push(source);
+        }
+    }
+    let loaded = PolicySet::load(before.iter().cloned().chain(sources));
     if loaded.set.is_none() {
         return Err(FilesError::Invalid(loaded.render(Severity::Error, false)));
     }
-    let mut documents: Vec<Document> =
-        sources.into_iter().map(|source| document(directory, source)).collect();
     documents.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(NodePolicies { documents })
-}
-
-fn document(directory: &Path, source: Source) -> Document {
-    let path = Path::new(&source.name);
-    let name = path.strip_prefix(directory).unwrap_or(path).display().to_string();
-    Document { name, generation: 0, text: Bytes::from(source.text) }
 }
 
 #[cfg(test)]

@@ -3,12 +3,12 @@
 use std::{
     io::{self, Write},
     net::{SocketAddr, TcpListener, TcpStream, UdpSocket},
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
     process::Command,
 };
 
 use nix::{
-    sys::socket::{AddressFamily, SockFlag, SockType, socket},
+    sys::socket::{AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, sendto, socket},
     unistd::{dup2_stderr, dup2_stdin, dup2_stdout},
 };
 
@@ -18,6 +18,10 @@ pub fn perform(operation: &str, args: &[&str]) -> Option<io::Result<()>> {
         "packet-socket" => socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, None)
             .map(drop)
             .map_err(io::Error::from),
+        "flush-rules" => flush_rules(),
+        // Whoever writes on it writes the whole header.
+        "raw-packet-socket" => raw_socket(SockProtocol::Raw),
+        "echo-socket" => raw_socket(SockProtocol::Icmp),
         "udp-socket" => UdpSocket::bind("127.0.0.1:0").map(drop),
         // ADDRESS:PORT, which must be an own address
         "connect-own" => connection(args).map(drop),
@@ -50,6 +54,41 @@ pub fn perform(operation: &str, args: &[&str]) -> Option<io::Result<()>> {
         }),
         _ => return None,
     })
+}
+
+/// Takes all tables away from the packet filter of this network namespace, as `nft flush ruleset` does.
+///
+/// The messages are those of `<linux/netfilter/nfnetlink.h>`: begin, NFT_MSG_DELTABLE of no name, end.
+fn flush_rules() -> io::Result<()> {
+    const REQUEST: u16 = 1;
+    const SUBSYSTEM_NFTABLES: u16 = 10;
+    const DELETE_TABLE: u16 = SUBSYSTEM_NFTABLES << 8 | 2;
+    const BEGIN: u16 = 16;
+    const END: u16 = 17;
+    let message = |kind: u16, sequence: u32, resource: u16| {
+        let mut bytes = Vec::from(20_u32.to_ne_bytes());
+        bytes.extend(kind.to_ne_bytes());
+        bytes.extend(REQUEST.to_ne_bytes());
+        bytes.extend(sequence.to_ne_bytes());
+        bytes.extend([0; 6]);
+        bytes.extend(resource.to_be_bytes());
+        bytes
+    };
+    let batch = [
+        message(BEGIN, 1, SUBSYSTEM_NFTABLES),
+        message(DELETE_TABLE, 2, 0),
+        message(END, 3, SUBSYSTEM_NFTABLES),
+    ];
+    let protocol = SockProtocol::NetlinkNetFilter;
+    let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
+    sendto(socket.as_raw_fd(), &batch.concat(), &NetlinkAddr::new(0, 0), MsgFlags::empty())?;
+    Ok(())
+}
+
+fn raw_socket(protocol: SockProtocol) -> io::Result<()> {
+    socket(AddressFamily::Inet, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
+        .map(drop)
+        .map_err(io::Error::from)
 }
 
 /// A connection to a port of ours (0: any), whose ends are told: `LOCAL REMOTE`.

@@ -29,8 +29,9 @@ impl Watched {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(directory.path().join("a.yaml"), GOOD).unwrap();
-        let source =
-            Arc::new(FilesSource::open(directory.path(), super::super::built_in::sources()).unwrap());
+        let source = Arc::new(
+            FilesSource::open(vec![directory.path().to_owned()], super::super::built_in::sources()).unwrap(),
+        );
         let changes = source.changes();
         let stop = CancellationToken::new();
         let task = tokio::spawn({
@@ -116,8 +117,20 @@ async fn a_directory_that_is_replaced_is_read_again() {
 fn a_wrong_set_at_the_start_is_an_error_with_line_and_column() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::write(directory.path().join("a.yaml"), GOOD.replace("proc.name in", "proc.nam in")).unwrap();
-    let error = FilesSource::open(directory.path(), Vec::new()).unwrap_err();
+    let error = FilesSource::open(vec![directory.path().to_owned()], Vec::new()).unwrap_err();
     assert!(matches!(error, FilesError::Invalid(_)));
     assert!(error.to_string().contains("a.yaml:6:"), "{error}");
-    assert!(matches!(FilesSource::open("/nonexistent", Vec::new()), Err(FilesError::Read(_))));
+    assert!(matches!(FilesSource::open(vec!["/nonexistent".into()], Vec::new()), Err(FilesError::Read(_))));
+}
+
+#[test]
+fn several_paths_keep_their_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let last = directory.path().join("a.yaml");
+    std::fs::write(&last, "- list: odd_shells\n  items: [zsh]\n  override: {items: append}\n").unwrap();
+    let first = tempfile::tempdir().unwrap();
+    std::fs::write(first.path().join("b.yaml"), GOOD).unwrap();
+    let source = FilesSource::open(vec![first.path().to_owned(), last], Vec::new()).unwrap();
+    let names: Vec<_> = source.for_node("n").documents.iter().map(|d| d.name.clone()).collect();
+    assert_eq!(names, ["0/b.yaml", "1/a.yaml"]);
 }

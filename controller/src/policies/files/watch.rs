@@ -1,4 +1,4 @@
-//! Noticing that a directory of policies has changed.
+//! Noticing that policy files have changed.
 
 use std::ffi::OsString;
 use std::io;
@@ -9,26 +9,26 @@ use futures_util::StreamExt as _;
 use inotify::{EventStream, Inotify, WatchMask};
 use tokio::time::{Instant, timeout_at};
 
-/// How long the directory must have been left alone: a half-copied one is not read.
+/// How long files must have been left alone: a half-copied directory is not read.
 const QUIET: Duration = Duration::from_millis(200);
 
 /// Longest time for which changes are gathered.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A watched directory.
+/// Watched files and directories.
 ///
-/// It is watched together with the directory that holds it, because tools replace directories (or links to them)
-/// rather than write into them.
-pub(super) struct DirectoryWatch {
-    directory: PathBuf,
+/// Each is watched together with the directory that holds it, because tools replace files, directories and links to
+/// them rather than write into them.
+pub(super) struct PathWatch {
+    paths: Vec<PathBuf>,
     events: EventStream<[u8; 4096]>,
 }
 
-impl DirectoryWatch {
+impl PathWatch {
     /// Begins to watch.
-    pub(super) fn new(directory: &Path) -> io::Result<Self> {
+    pub(super) fn new(paths: &[PathBuf]) -> io::Result<Self> {
         let events = Inotify::init()?.into_event_stream([0; 4096])?;
-        let mut watch = Self { directory: directory.to_owned(), events };
+        let mut watch = Self { paths: paths.to_vec(), events };
         watch.register()?;
         Ok(watch)
     }
@@ -68,23 +68,27 @@ impl DirectoryWatch {
             | WatchMask::MOVED_TO
             | WatchMask::DELETE_SELF
             | WatchMask::MOVE_SELF;
-        let parent = self.directory.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let mut watches = self.events.watches();
-        watches.add(parent, mask)?;
-        match watches.add(&self.directory, mask) {
-            // Gone for now; the parent tells when it is back.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            result => result.map(drop),
+        for path in &self.paths {
+            let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            watches.add(parent, mask)?;
+            // A file is watched through its directory.
+            match watches.add(path, mask | WatchMask::ONLYDIR) {
+                Err(error)
+                    if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+                result => _ = result?,
+            }
         }
+        Ok(())
     }
 
-    /// Whether an event is about the policies: the directory itself (no name), a policy file in it, the link that is
-    /// replaced when a ConfigMap changes, or the directory as seen from its parent.
+    /// Whether an event may be about policies: one without a name is about a directory itself, a ConfigMap's files are
+    /// links through `..data`, and a path may be seen from its parent. What is read twice does no harm.
     fn concerns(&self, name: Option<OsString>) -> bool {
         let Some(name) = name else { return true };
         let extension = Path::new(&name).extension();
         extension.is_some_and(|e| e == "yaml" || e == "yml")
             || name == "..data"
-            || self.directory.file_name() == Some(&name)
+            || self.paths.iter().any(|path| path.file_name() == Some(&name))
     }
 }

@@ -265,6 +265,7 @@ fields! {
     FdTypes "fd.types" String OptionalKey List Descriptors UserSpace 4 false "Types of the process's descriptors, or of one. Not filled: no table of the descriptors of each process is kept.";
     FdIsUpperLayer "fd.is_upper_layer" Bool None One Paths UserSpace 1 true "Whether the file lies in the upper layer of an overlay.";
     FdIsLowerLayer "fd.is_lower_layer" Bool None One Paths UserSpace 1 true "Whether the file lies in the lower layer of an overlay.";
+    FdIsBlockDevice "fd.is_block_device" Bool None One Paths UserSpace 1 true "Whether the file is a block device, such as a disk, whatever its name.";
     FsPathName "fs.path.name" String None One Paths Path 2 true "Path the call acts on, resolved.";
     FsPathNameraw "fs.path.nameraw" String None One Paths Argument 2 true "Path the call acts on, as passed.";
     FsPathPlace "fs.path.place" String None One Paths Path 2 true "Path at which something is after the call: of what was opened, the new name of what was renamed, the link that was made, the place that was mounted on, else the path the call acts on.";

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 use vedette_event::alert::attack;
 use vedette_policy::Level;
-use vedette_policy::document::native::{API_VERSION, PolicyKind};
+use vedette_policy::document::native::{API_VERSION, MAX_EXPRESSIONS, MAX_RULES, PolicyKind};
 
 /// The definitions for `SecurityPolicy` and `ClusterSecurityPolicy`.
 pub fn definitions() -> Json {
@@ -91,7 +91,7 @@ pub fn definitions() -> Json {
                         },
                     },
                 },
-                "rules": {"type": "array", "items": {"$ref": "#/$defs/rule"}},
+                "rules": {"type": "array", "maxItems": MAX_RULES, "items": {"$ref": "#/$defs/rule"}},
             },
         },
         "rule": rule(),
@@ -111,15 +111,19 @@ pub fn definitions() -> Json {
             "properties": {
                 "matchLabels": {
                     "type": "object",
-                    "additionalProperties": {"$ref": "#/$defs/scalar"},
+                    "additionalProperties": {"type": "string"},
                     "description": "Labels with the values they must have.",
                 },
                 "matchExpressions": {
                     "type": "array",
+                    "maxItems": MAX_EXPRESSIONS,
                     "items": {
                         "type": "object",
                         "additionalProperties": false,
                         "required": ["key", "operator"],
+                        "if": {"properties": {"operator": {"enum": ["In", "NotIn"]}}},
+                        "then": {"required": ["values"], "properties": {"values": {"minItems": 1}}},
+                        "else": {"properties": {"values": {"maxItems": 0}}},
                         "properties": {
                             "key": {"type": "string"},
                             "operator": {"enum": ["In", "NotIn", "Exists", "DoesNotExist"]},

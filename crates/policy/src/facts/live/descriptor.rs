@@ -17,6 +17,10 @@ use crate::field::FieldId;
 use crate::value::Value;
 use connection::Connection;
 
+/// The type in a mode, and that of a block device (`<sys/stat.h>`).
+const S_IFMT: u32 = 0o170_000;
+const S_IFBLK: u32 = 0o060_000;
+
 /// Whether the event is about something that has no place in a directory tree: a socket, a pipe, memory.
 fn is_placeless(facts: &LiveFacts<'_>) -> bool {
     Connection::of(facts).is_some()
@@ -205,6 +209,7 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId) -> Option<Value<'a>> {
         F::FdDevMinor => inode().map(|i| i.dev & 0xf_ffff).into(),
         F::FdIsUpperLayer => inode().map(|i| i.path_flags & path_flags::UPPER_LAYER != 0).into(),
         F::FdIsLowerLayer => inode().map(|i| i.path_flags & path_flags::LOWER_LAYER != 0).into(),
+        F::FdIsBlockDevice => inode().map(|i| i.mode & S_IFMT == S_IFBLK).into(),
         F::FdIno => match (inode(), Connection::of(facts)) {
             (Some(inode), _) => inode.ino.into(),
             (_, Some(connection)) if connection.socket.ino != 0 => connection.socket.ino.into(),
