@@ -7,8 +7,14 @@ use super::samples::*;
 use super::*;
 use crate::Body;
 
-const FORMATS: [Format; 4] =
-    [Format::Text { color: false }, Format::Text { color: true }, Format::Json, Format::Ocsf];
+const FORMATS: [Format; 6] = [
+    Format::Text { color: false },
+    Format::Text { color: true },
+    Format::Json,
+    Format::Ocsf,
+    Format::Ecs,
+    Format::Falco,
+];
 
 fn line(alert: &Alert, format: Format) -> String {
     let mut out = Vec::new();
@@ -145,6 +151,21 @@ fn ocsf_of_a_pod_alert() {
 }
 
 #[test]
+fn ecs_of_a_host_alert() {
+    assert_snapshot!(pretty(&host_alert(), Format::Ecs));
+}
+
+#[test]
+fn ecs_of_a_pod_alert() {
+    assert_snapshot!(pretty(&pod_alert(), Format::Ecs));
+}
+
+#[test]
+fn falco_json_has_no_other_keys() {
+    assert_snapshot!(pretty(&pod_alert(), Format::Falco));
+}
+
+#[test]
 fn json_can_be_read_back() {
     for alert in [host_alert(), pod_alert(), guided_alert(), deep_alert(20), unknown_alert()] {
         assert_eq!(serde_json::from_str::<Alert>(&line(&alert, Format::Json)).unwrap(), alert);
@@ -277,6 +298,8 @@ fn assert_one_harmless_line(alert: &Alert) {
             Format::Text { .. } => {}
             Format::Json => assert_eq!(&serde_json::from_str::<Alert>(text).unwrap(), alert),
             Format::Ocsf => assert_eq!(serde_json::from_str::<Value>(text).unwrap()["class_uid"], 2004),
+            Format::Ecs => assert_eq!(serde_json::from_str::<Value>(text).unwrap()["event"]["kind"], "alert"),
+            Format::Falco => assert!(serde_json::from_str::<Value>(text).unwrap()["output"].is_string()),
         }
     }
 }
