@@ -58,7 +58,8 @@ fn main() -> ExitCode {
     let start = || Agent::start(["run", "--level", "audit", "--output", "json", "--events-ring", "64MiB"]);
     let shared = (!arguments.list).then(|| (start(), Scene::new(), Arc::clone(&rules))).map(Arc::new);
     if let Some((agent, ..)) = shared.as_deref() {
-        agent.wait_ready(PATIENCE);
+        // Without optimisation, on a busy machine, reading the rules alone takes a while.
+        agent.wait_ready(PATIENCE * 6);
     }
 
     let mut trials = Vec::new();
