@@ -1,13 +1,27 @@
 //! The alert log: every alert that was accepted, in one order, until all sinks have it and its time is over.
 
+pub mod embedded;
+pub mod memory;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-/// A place in the log: the number of the entry, from 1 upwards. 0 is the place before the first entry.
+pub use embedded::EmbeddedLog;
+pub use memory::MemoryLog;
+
+/// A place in the log: the number of the entry, from 1 upwards. 0 is the place before the first entry. Numbers grow
+/// with each entry, but not always by one.
 pub type Position = u64;
+
+/// Most bytes of an alert's JSON that a log takes.
+pub const MAX_JSON: usize = 4 << 20;
+/// Most bytes of an alert's uid.
+pub const MAX_UID: usize = 128;
+/// Most bytes of a node's name (Kubernetes allows 253).
+pub const MAX_NODE: usize = 1024;
 
 /// An alert as the log keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +38,29 @@ pub struct Entry {
     pub json: Bytes,
 }
 
+impl Entry {
+    /// About how many bytes it takes in memory.
+    pub fn size(&self) -> usize {
+        size_of::<Self>() + self.uid.len() + self.json.len()
+    }
+
+    /// Checks that a log can take it.
+    ///
+    /// # Errors
+    /// A part is larger than it may be.
+    pub fn check(&self) -> Result<(), LogError> {
+        let parts = [
+            ("uid", self.uid.len(), MAX_UID),
+            ("node", self.node.len(), MAX_NODE),
+            ("JSON", self.json.len(), MAX_JSON),
+        ];
+        match parts.into_iter().find(|(_, size, most)| size > most) {
+            Some((part, size, most)) => Err(LogError::TooLarge { part, size, most }),
+            None => Ok(()),
+        }
+    }
+}
+
 /// What an append did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Appended {
@@ -35,8 +72,23 @@ pub struct Appended {
     pub repeated: usize,
 }
 
+/// What a log holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Position of the first entry that is there; 0, if there is none.
+    pub first: Position,
+    /// Position of the last entry that is there; 0, if there is none.
+    pub last: Position,
+    /// Bytes in use.
+    pub bytes: u64,
+    /// Most bytes.
+    pub limit: u64,
+    /// Entries that were found damaged and cannot be read, since the log was opened.
+    pub damaged: u64,
+}
+
 /// Why the log did not do it.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum LogError {
     /// The log is as large as it may be, and its oldest alerts have not reached all sinks. Try again later.
     #[error("the alert log is full: {used} of {limit} bytes wait for sinks; see `vedette status` for which")]
@@ -46,7 +98,17 @@ pub enum LogError {
         /// Most bytes.
         limit: u64,
     },
-    /// The store cannot be used.
+    /// An entry is larger than any log takes; it will not be taken later either.
+    #[error("the {part} of the alert has {size} bytes, {most} at most")]
+    TooLarge {
+        /// Which part of the entry.
+        part: &'static str,
+        /// Its bytes.
+        size: usize,
+        /// Most bytes.
+        most: usize,
+    },
+    /// The store cannot be used now. Try again later.
     #[error("alert log: {0}")]
     Store(String),
 }
@@ -54,14 +116,15 @@ pub enum LogError {
 /// Keeps alerts durably and in order.
 #[async_trait]
 pub trait AlertLog: Send + Sync + 'static {
-    /// Appends the entries and returns when they are durable. What the log has already (by uid, within the time that
-    /// it remembers) is left out and counted.
+    /// Appends the entries and returns when they are durable. What the log has already (by uid, within what it
+    /// remembers) is left out and counted.
     ///
     /// # Errors
-    /// The log is full, or its store fails; then none of them counts as accepted.
+    /// The log is full, or its store fails; then none of them counts as accepted, though some may be there.
     async fn append(&self, entries: Vec<Entry>) -> Result<Appended, LogError>;
 
-    /// At most `limit` entries after the position, in order, with their positions; none, if there are none yet.
+    /// At most `limit` entries after the position, in order, with their positions; none, if there are none yet. There
+    /// may be fewer than asked for and more behind them.
     ///
     /// # Errors
     /// The store fails.
@@ -74,7 +137,15 @@ pub trait AlertLog: Send + Sync + 'static {
     ///
     /// # Errors
     /// The store fails.
-    async fn range(&self) -> Result<(Position, Position), LogError>;
+    async fn range(&self) -> Result<(Position, Position), LogError> {
+        self.usage().await.map(|usage| (usage.first, usage.last))
+    }
+
+    /// What is there, and how much room it takes.
+    ///
+    /// # Errors
+    /// The store fails.
+    async fn usage(&self) -> Result<Usage, LogError>;
 
     /// Up to where a sink has everything; nothing, if it is not known.
     ///
@@ -82,7 +153,8 @@ pub trait AlertLog: Send + Sync + 'static {
     /// The store fails.
     async fn cursor(&self, sink: &str) -> Result<Option<Position>, LogError>;
 
-    /// Keeps durably that the sink has everything up to the position. Entries that every sink has may go.
+    /// Notes that the sink has everything up to the position. Entries that every sink has may go. It is on disk about a
+    /// second later: who dies before that is given again what it has had.
     ///
     /// # Errors
     /// The store fails.
@@ -93,4 +165,13 @@ pub trait AlertLog: Send + Sync + 'static {
     /// # Errors
     /// The store fails.
     async fn forget(&self, sink: &str) -> Result<(), LogError>;
+
+    /// The names of the sinks whose cursors it keeps.
+    ///
+    /// # Errors
+    /// The store fails.
+    async fn sinks(&self) -> Result<Vec<String>, LogError>;
+
+    /// Brings everything to disk. Nothing is appended afterwards.
+    async fn close(&self);
 }

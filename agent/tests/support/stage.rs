@@ -6,7 +6,7 @@
 use std::{
     ffi::OsStr,
     fs,
-    os::unix::fs::symlink,
+    os::unix::{fs::symlink, process::CommandExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
@@ -130,9 +130,10 @@ impl Stage {
         command
     }
 
-    /// Runs a command to its end, which must be a good one, and returns its pid.
+    /// Runs a command to its end, which must be a good one, and returns its pid. It is a job of its own, so that rules
+    /// about a process group do not take two tests for one.
     pub fn run(&self, command: &mut Command) -> u32 {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let pid = child.id();
         let output = child.wait_with_output().unwrap();

@@ -1,0 +1,3 @@
+//! Sinks: what brings alerts from the log to a far side.
+
+pub mod config;
