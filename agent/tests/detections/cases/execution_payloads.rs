@@ -120,7 +120,7 @@ pub const CASES: &[Case] = &[
         })],
         evasions: &[
             act("xxd", |s| script(s, "xxd -p /bin/true > $1/t; xxd -r -p $1/t > $1/p; chmod +x $1/p; $1/p")),
-            act("gzip", |s| script(s, "gzip -c /bin/true > $1/t; gzip -dc $1/t > $1/p; chmod +x $1/p; $1/p")),
+            act("gzip", |s| script_in_tmp(s, "gzip -c /bin/true > $1/t; gzip -dc $1/t > $1/p; chmod +x $1/p; $1/p")),
         ],
         benign: &[act("decoded_and_something_else_run", |s| {
             script(s, "base64 /bin/true > $1/t; base64 -d $1/t > $1/p; cp /bin/true $1/q; $1/q; cat $1/p")
