@@ -21,6 +21,7 @@ const STDIO: &[FieldId] = &[
     FieldId::ProcStdoutType,
     FieldId::ProcStderrType,
     FieldId::ProcStdinName,
+    FieldId::ProcStdoutIno,
     FieldId::ProcStdoutName,
     FieldId::ProcStderrName,
 ];
