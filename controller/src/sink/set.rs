@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Builder,
-    config::{Format, NamedSink, Problem, SinkSpec, Start},
+    config::{NamedSink, Problem, SinkSpec, Start},
     dead_letters::DeadLetters,
     driver::Driver,
     far_side::LocalBuilder,
@@ -146,7 +146,7 @@ impl Sinks {
         let status = StatusCell::new(&name, kind);
         status.update(|status| status.cursor = cursor);
         let driver = Driver {
-            format: spec.format.unwrap_or(Format::Vedette),
+            format: spec.format(),
             log: Arc::clone(&self.log),
             builder,
             dead: DeadLetters::new(&self.directory, &name, spec.dead_letters),
