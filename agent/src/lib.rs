@@ -16,6 +16,7 @@ pub mod pump;
 pub mod run;
 pub mod sensor;
 pub mod sink;
+pub mod spool;
 pub mod stats;
 pub mod tap;
 pub mod targets;

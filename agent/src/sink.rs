@@ -6,6 +6,7 @@
 //! [`Sinks::shutdown`] all of it is, as far as the deadline allows.
 
 mod output;
+mod spooler;
 mod writer;
 
 use std::{
@@ -23,6 +24,9 @@ use std::{
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use vedette_event::alert::{Alert, Format};
 
+pub use spooler::SyncPolicy;
+
+use crate::spool::Spool;
 use output::Output;
 use writer::{Control, Writer};
 
@@ -104,6 +108,9 @@ pub enum SinkError {
         /// Why.
         source: io::Error,
     },
+    /// There is no thread to be had for the spool.
+    #[error("cannot start a thread for the spool: {0}")]
+    Spool(#[source] io::Error),
 }
 
 /// Figures of one sink.
@@ -191,6 +198,18 @@ impl Sinks {
         Ok(Self { sinks })
     }
 
+    /// Adds the spool, from which alerts go to the controller.
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    pub fn add_spool(&mut self, spool: Arc<Spool>, sync: SyncPolicy) -> Result<(), SinkError> {
+        let sink = Sink::spawn("spool".to_owned(), DEFAULT_QUEUE, |shared| {
+            move |alerts: &Receiver<Arc<Alert>>, _| spooler::run(&spool, alerts, sync, &shared)
+        });
+        self.sinks.push(sink.map_err(SinkError::Spool)?);
+        Ok(())
+    }
+
     /// Hands an alert to every sink. Never waits.
     pub fn send(&self, alert: &Arc<Alert>) {
         for sink in &self.sinks {
@@ -232,19 +251,29 @@ impl Sinks {
 
 impl Sink {
     fn start(config: SinkConfig, output: Output, on_closed: OnClosed) -> Result<Self, SinkError> {
-        let name = config.destination.to_string();
+        let (name, format, destination) =
+            (config.destination.to_string(), config.format, config.destination.clone());
+        Self::spawn(name.clone(), config.queue, |shared| {
+            let writer = Writer::new(name, format, output, shared, on_closed);
+            move |alerts: &Receiver<Arc<Alert>>, controls| writer.run(alerts, controls)
+        })
+        .map_err(|source| SinkError::Thread { destination, source })
+    }
+
+    /// Starts the thread of a sink: what `make` returns runs in it until all senders are gone.
+    fn spawn<R>(name: String, queue: usize, make: impl FnOnce(Arc<Shared>) -> R) -> io::Result<Self>
+    where
+        R: FnOnce(&Receiver<Arc<Alert>>, Receiver<Control>) + Send + 'static,
+    {
         let shared = Arc::new(Shared::default());
-        let (queue, alerts) = bounded(config.queue.max(1));
+        let (queue, alerts) = bounded(queue.max(1));
         let (control, controls) = bounded(1);
         let (end, ended) = bounded(0);
-        let writer = Writer::new(name.clone(), config.format, output, Arc::clone(&shared), on_closed);
-        let thread = thread::Builder::new()
-            .name("vedette-sink".to_owned())
-            .spawn(move || {
-                writer.run(&alerts, controls);
-                drop(end);
-            })
-            .map_err(|source| SinkError::Thread { destination: config.destination, source })?;
+        let run = make(Arc::clone(&shared));
+        let thread = thread::Builder::new().name("vedette-sink".to_owned()).spawn(move || {
+            run(&alerts, controls);
+            drop(end);
+        })?;
         let live = Mutex::new(Some(Live { queue, control, thread, ended }));
         Ok(Self { name, shared, live })
     }

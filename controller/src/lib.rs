@@ -4,5 +4,16 @@
 //! (from files, or from the Kubernetes API), [`alert_log::AlertLog`] keeps alerts until every sink has them.
 
 pub mod alert_log;
+pub mod bundle;
+pub mod cli;
+pub mod config;
+pub mod grpc;
+pub mod http;
+pub mod identity;
+pub mod kube;
 pub mod policies;
+pub mod run;
+pub mod secrets;
 pub mod sink;
+pub mod tasks;
+pub mod tls;

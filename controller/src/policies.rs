@@ -1,5 +1,9 @@
 //! What each node needs of the policies, wherever they come from.
 
+pub mod built_in;
+pub mod files;
+pub mod kube;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -67,7 +71,8 @@ pub struct NodeReport {
 
 /// Where policies come from, and where the answer of the nodes goes.
 pub trait PolicySource: Send + Sync + 'static {
-    /// A number that changes with every change of what some node needs.
+    /// A number that changes with every change of what some node needs. 0 means that it is not known yet: before it is
+    /// something else, nodes are told nothing and go on with what they have.
     fn changes(&self) -> watch::Receiver<u64>;
 
     /// What the node needs now.

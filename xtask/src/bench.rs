@@ -3,6 +3,7 @@
 //! One file per benchmark, a subcommand each; `report` holds what they measure against what is allowed.
 
 pub mod daemon;
+mod detections;
 mod policy;
 mod procfs;
 mod report;
@@ -26,6 +27,9 @@ enum Benchmark {
     Start(start::Args),
     Policy(policy::Args),
     Soak(soak::Args),
+    Detections(detections::Args),
+    #[command(hide = true)]
+    Work(detections::work::Args),
 }
 
 /// Runs one benchmark.
@@ -37,5 +41,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         Benchmark::Start(args) => start::run(workspace, args),
         Benchmark::Policy(args) => policy::run(workspace, args),
         Benchmark::Soak(args) => soak::run(workspace, args),
+        Benchmark::Detections(args) => detections::run(workspace, args),
+        Benchmark::Work(args) => detections::work::run(args),
     }
 }

@@ -25,6 +25,11 @@ pub const GENERATED: &[Generated] = &[
     Generated { path: "docs/fields.md", generate: |w| vedette(w, &["fields", "--output", "markdown"]) },
     Generated { path: "docs/detections.md", generate: |w| vedette(w, DETECTIONS) },
     Generated { path: "deploy/schema/policy.schema.json", generate: |w| vedette(w, &["policy", "schema"]) },
+    Generated { path: "deploy/crds/securitypolicies.yaml", generate: |w| crd(w, "securitypolicies") },
+    Generated {
+        path: "deploy/crds/clustersecuritypolicies.yaml",
+        generate: |w| crd(w, "clustersecuritypolicies"),
+    },
 ];
 
 /// The built-in rules as a document.
@@ -36,6 +41,13 @@ fn vedette(workspace: &Workspace, arguments: &[&str]) -> Result<String> {
     let mut cargo = workspace.cargo();
     cargo.args(["run", "--locked", "--quiet", "--package", "vedette-cli", "--bin", "vedette", "--"]);
     exec::output(cargo.args(arguments))
+}
+
+/// The definition of a custom resource.
+fn crd(workspace: &Workspace, plural: &str) -> Result<String> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["run", "--locked", "--quiet", "--package", "vedette-controller", "--example", "crds", "--"]);
+    exec::output(cargo.arg(format!("{plural}.vedette.dev")))
 }
 
 /// Writes each generated file whose content has changed.

@@ -31,7 +31,9 @@ pub struct DrainStats {
 pub enum Drained {
     /// Both rings are empty and nothing is held back: wait for more.
     Idle,
-    /// There is more, or something is held back for the next round.
+    /// Both rings were empty, and something is held back for the next round.
+    Held,
+    /// There is more in the rings.
     More,
 }
 
@@ -88,7 +90,11 @@ impl Drain {
         }
         fresh.clear();
         self.spare = fresh;
-        if more || !self.later.is_empty() { Drained::More } else { Drained::Idle }
+        match (more, self.later.is_empty()) {
+            (true, _) => Drained::More,
+            (false, false) => Drained::Held,
+            (false, true) => Drained::Idle,
+        }
     }
 
     /// Empties the state ring only, and keeps what was in it for the next round: the event ring fills meanwhile, and the

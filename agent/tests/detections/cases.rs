@@ -1,16 +1,24 @@
 //! The table: for each built-in rule attacks, and everyday work that looks like them. A file for each tactic.
 
 mod collection;
+mod command_and_control;
+mod container_administration;
 mod container_escape;
 mod credential_access;
 mod defense_impairment;
+mod discovery;
 mod execution;
+mod execution_payloads;
+mod execution_shells;
+mod exfiltration;
 mod impact;
+mod lateral_movement;
 mod persistence;
 mod privilege_escalation;
+mod resource_hijacking;
 mod stealth;
 
-use std::ffi::OsStr;
+use std::{ffi::OsStr, process::Command};
 
 use crate::scene::Scene;
 
@@ -62,16 +70,28 @@ impl Case {
 pub fn all() -> impl Iterator<Item = Case> {
     [
         collection::CASES,
+        command_and_control::CASES,
+        container_administration::CASES,
         container_escape::CASES,
         credential_access::CASES,
+        credential_access::stores::CASES,
+        credential_access::processes::CASES,
         defense_impairment::CASES,
+        discovery::CASES,
         execution::CASES,
+        execution_payloads::CASES,
+        execution_shells::CASES,
+        exfiltration::CASES,
         impact::CASES,
-        persistence::CASES,
+        lateral_movement::CASES,
         privilege_escalation::CASES,
+        resource_hijacking::CASES,
         stealth::CASES,
+        stealth::hiding::CASES,
+        stealth::names::CASES,
     ]
     .into_iter()
+    .chain(persistence::CASES.iter().copied())
     .flatten()
     .copied()
 }
@@ -79,4 +99,28 @@ pub fn all() -> impl Iterator<Item = Case> {
 /// Shorthand for lists of arguments of several types.
 fn os<T: AsRef<OsStr> + ?Sized>(text: &T) -> &OsStr {
     text.as_ref()
+}
+
+/// Code on the command line of Perl, with arguments: an interpreter makes any system call that a program could.
+fn perl<T: AsRef<OsStr> + ?Sized>(scene: &Scene, code: &str, args: &[&T]) -> u32 {
+    scene.run(Command::new("/usr/bin/perl").args(["-e", code]).args(args))
+}
+
+/// The same from a file.
+fn perl_script<T: AsRef<OsStr> + ?Sized>(scene: &Scene, code: &str, args: &[&T]) -> u32 {
+    let script = scene.file("script.pl");
+    std::fs::write(&script, code).unwrap();
+    scene.run(Command::new("/usr/bin/perl").arg(script).args(args))
+}
+
+/// A command without a terminal, in a session of its own.
+fn detached(program: &str) -> Command {
+    let mut command = Command::new("setsid");
+    command.args(["--wait", program]);
+    command
+}
+
+/// A shell script in a mount namespace of its own.
+fn in_own_mounts(scene: &Scene, script: &str, args: &[&OsStr]) -> u32 {
+    scene.run(Command::new("unshare").args(["-m", "--", "/bin/sh", "-euc", script, "sh"]).args(args))
 }

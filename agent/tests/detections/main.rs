@@ -16,6 +16,9 @@ mod act;
 mod container;
 #[path = "../support/harness.rs"]
 mod harness;
+#[allow(dead_code, reason = "shared by test targets")]
+#[path = "../raw/ring.rs"]
+mod ring;
 #[path = "../support/stage.rs"]
 mod stage;
 #[path = "../support/wait.rs"]
@@ -43,7 +46,7 @@ const SENTINEL: &str = "Password hashes read";
 type Check = fn(&Case, &Act, &Agent, &Scene, &Rules);
 
 fn main() -> ExitCode {
-    if let Some(code) = act::requested() {
+    if let Some(code) = uring_requested().or_else(act::requested) {
         return code;
     }
     let arguments = Arguments::from_args();
@@ -55,7 +58,7 @@ fn main() -> ExitCode {
     let start = || Agent::start(["run", "--level", "audit", "--output", "json", "--events-ring", "64MiB"]);
     let shared = (!arguments.list).then(|| (start(), Scene::new(), Arc::clone(&rules))).map(Arc::new);
     if let Some((agent, ..)) = shared.as_deref() {
-        agent.wait_ready(PATIENCE);
+        agent.wait_ready(6 * PATIENCE);
     }
 
     let mut trials = Vec::new();
@@ -92,6 +95,18 @@ fn main() -> ExitCode {
         assert!(ended.status.success(), "the agent ended with {}: {:?}", ended.status, ended.stderr);
     }
     conclusion.exit_code()
+}
+
+/// The one act of the helper that is not in [`act`], for not every test target has rings: `--act uring-read FILE`.
+fn uring_requested() -> Option<ExitCode> {
+    let mut args = std::env::args_os().skip_while(|arg| arg != act::FLAG).skip(1);
+    let file = args.next().filter(|operation| operation == "uring-read").and_then(|_| args.next())?;
+    let path = ring::c(std::path::Path::new(&file));
+    let directory = io_uring::types::Fd(nix::libc::AT_FDCWD);
+    let open = io_uring::opcode::OpenAt::new(directory, path.as_ptr()).build();
+    let results = ring::run(&mut ring::ring(ring::Mode::Plain, 2), vec![open]);
+    ring::close(&results);
+    Some(if results[0] >= 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// The built-in rules, by name.

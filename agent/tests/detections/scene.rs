@@ -1,7 +1,10 @@
 //! Where the actions take place: the host, and containers if a test asks for one.
 
 use std::{
+    io::{self, Write},
+    net::{TcpListener, TcpStream},
     ops::Deref,
+    process::Command,
     sync::{Arc, OnceLock},
 };
 
@@ -27,6 +30,25 @@ impl Scene {
     /// Sets it up; the first container that is asked for sets the rest up.
     pub fn new() -> Self {
         Self { stage: Stage::new(), containers: OnceLock::new() }
+    }
+
+    /// Runs a command with somebody at the other end of a connection: on the port it is told, one connection is taken and
+    /// answered with `text`. Returns the command's pid.
+    pub fn answered(&self, text: &[u8], command: impl FnOnce(u16) -> Command) -> u32 {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let text = text.to_vec();
+        let far_side = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            // The command may be gone by now.
+            let _ = stream.write_all(&text).and_then(|()| stream.shutdown(std::net::Shutdown::Write));
+            let _ = io::copy(&mut stream, &mut io::sink());
+        });
+        let pid = self.run(&mut command(port));
+        // Nobody may have come.
+        drop(TcpStream::connect(("127.0.0.1", port)));
+        far_side.join().unwrap();
+        pid
     }
 
     /// A running container of busybox with the helper in it ([`container::HELPER`]). `scene.run(&mut

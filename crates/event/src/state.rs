@@ -85,6 +85,8 @@ pub struct State {
     times: EventTimes,
     /// What the process of the last record was before that record changed it.
     before: Option<TaskFacts>,
+    /// What was known before the last record about the process, or where that is new, about its parent.
+    known_before: Option<TaskFacts>,
 }
 
 /// Nanoseconds of event time between two prunings.
@@ -101,6 +103,7 @@ impl State {
             hierarchy: limits.hierarchy,
             times: EventTimes::default(),
             before: None,
+            known_before: None,
         }
     }
 
@@ -118,6 +121,13 @@ impl State {
     /// what the process is afterwards.
     pub fn before(&self) -> Option<&TaskFacts> {
         self.before.as_ref()
+    }
+
+    /// What was known, before the record that was applied last, about the process that it is about, or where that is
+    /// new, about its parent; `None` where the record changed nothing of that kind. Neither a fork nor an exec changes
+    /// the real ids, and the calls that do have records of their own: a difference was made by something else.
+    pub fn known_before(&self) -> Option<&TaskFacts> {
+        self.known_before.as_ref()
     }
 
     /// When events happened; the last is that of the record that was applied last, if it is one.
@@ -138,7 +148,7 @@ impl State {
     /// Applies a record.
     pub fn apply(&mut self, record: &Record<'_>) -> Applied {
         let time = record.header.time;
-        self.before = None;
+        (self.before, self.known_before) = (None, None);
         self.prune(time);
         let nobody = Applied { process: None, incomplete: false };
         let applied = match &record.body {
@@ -246,6 +256,7 @@ impl State {
         }
         if record.header.tid == record.header.tgid {
             self.before = Some(process.task);
+            self.known_before = self.before;
             process.task = *task;
         } else {
             // Names, ids, capabilities and namespaces belong to threads: those of the process are its leader's. These
@@ -284,6 +295,7 @@ impl State {
         }
         // What was there before runs a program of its own, which is read elsewhere.
         let inherited = parent.and_then(|p| self.processes.get(p)).filter(|_| origin == Origin::Fork);
+        self.known_before = inherited.filter(|p| p.has_facts()).map(|p| p.task);
         let exec = inherited.map(|p| Arc::clone(&p.exec)).unwrap_or_default();
         let cwd = inherited.map_or_else(|| Arc::from(&b""[..]), |p| Arc::clone(&p.cwd));
         let process = Process { parent, task: *task, exec, cwd, origin, ..Process::unknown(key) };
@@ -294,6 +306,8 @@ impl State {
         let task = &facts.task;
         let key = ProcessKey { tgid: task.tgid, start: task.start };
         let found = self.processes.find(key);
+        self.known_before =
+            found.and_then(|id| self.processes.get(id)).filter(|p| p.has_facts()).map(|p| p.task);
         let parent = match found.and_then(|id| self.processes.get(id)).and_then(|p| p.parent) {
             Some(parent) => Some(parent),
             None => self.parent_of(task),

@@ -101,8 +101,10 @@ pub(crate) struct Root {
 pub(crate) struct RuleSlots {
     /// One for each part of the output that is a value.
     pub output: Vec<u32>,
-    /// The keys of its threshold or sequence.
+    /// The keys of its threshold.
     pub by: Vec<u32>,
+    /// The keys of each step of its sequence.
+    pub steps: Vec<Vec<u32>>,
     /// The value that its threshold counts.
     pub distinct: Option<u32>,
     /// The keys of its throttle.
@@ -161,7 +163,11 @@ fn rule_slots(rule: &Rule, slots: &mut Slots) -> RuleSlots {
             read.distinct = threshold.distinct.as_ref().map(|t| slots.of(t));
             &threshold.by
         }
-        Detection::Sequence(sequence) => &sequence.by,
+        Detection::Sequence(sequence) => {
+            let steps = sequence.steps.iter();
+            read.steps = steps.map(|step| step.by.iter().map(|t| slots.of(t)).collect()).collect();
+            &[][..]
+        }
     };
     read.by = keys.iter().map(|t| slots.of(t)).collect();
     read.throttle = rule.throttle.iter().flat_map(|t| &t.by).map(|t| slots.of(t)).collect();

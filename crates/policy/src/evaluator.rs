@@ -274,26 +274,24 @@ fn sequence<F: Facts>(
     first: Root,
     roots: &mut std::slice::Iter<'_, Root>,
 ) -> Option<Correlation> {
-    let mut steps = vec![first.step as usize];
-    let mut under = vec![names.run(name).facts];
+    let mut steps = vec![(first.step as usize, name)];
     while let Some(next) = roots.as_slice().first().filter(|next| next.rule == first.rule) {
         roots.next();
         if !next.asks_for_result && names.first.facts.is_failed_exec() {
             continue;
         }
         if let Some(name) = names.holds(next.node) {
-            steps.push(next.step as usize);
-            under.push(names.run(name).facts);
+            steps.push((next.step as usize, name));
         }
     }
-    let run = names.run(name);
-    let key = key(run, &run.program.rules[first.rule as usize].by);
     let Detection::Sequence(sequence) = &rule.detection else { return None };
-    let time = run.facts.time();
-    state.sequence.as_mut()?.advance(key, time, &steps, |step| {
-        let facts =
-            steps.iter().zip(&under).find(|(s, _)| **s == step).map_or(run.facts, |(_, facts)| *facts);
-        render::step(facts, &sequence.steps[step].name)
+    let state = state.sequence.as_mut()?;
+    // The last step first, so that the event is not its own successor.
+    steps.into_iter().rev().find_map(|(step, name)| {
+        let run = names.run(name);
+        let key = key(run, &run.program.rules[first.rule as usize].steps[step]);
+        let facts = run.facts;
+        state.advance(key, facts.time(), step, || render::step(facts, &sequence.steps[step].name))
     })
 }
 

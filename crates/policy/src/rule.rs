@@ -117,7 +117,7 @@ impl Rule {
         let keys: Vec<&Term> = match &self.detection {
             Detection::Single(_) => Vec::new(),
             Detection::Threshold(t) => t.by.iter().chain(t.distinct.as_ref()).collect(),
-            Detection::Sequence(s) => s.by.iter().collect(),
+            Detection::Sequence(s) => s.steps.iter().flat_map(|step| &step.by).collect(),
         };
         let throttle = self.throttle.iter().flat_map(|t| t.by.iter());
         self.output.terms().chain(keys).chain(throttle)
@@ -201,10 +201,12 @@ pub struct Threshold {
 pub struct Sequence {
     /// The events.
     pub steps: Vec<Step>,
-    /// What they have in common.
+    /// What they have in common, unless a step says otherwise.
     pub by: Vec<Term>,
     /// How long the whole may take.
     pub within: Duration,
+    /// Whether they may come in any order.
+    pub any_order: bool,
 }
 
 /// One event of a sequence.
@@ -212,6 +214,8 @@ pub struct Sequence {
 pub struct Step {
     /// Its name in the alert.
     pub name: String,
+    /// Where it has what the events have in common: the sequence's fields, or others in their places.
+    pub by: Vec<Term>,
     /// Its condition.
     pub condition: Condition,
 }

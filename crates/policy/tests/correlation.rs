@@ -92,6 +92,48 @@ fn sequence_within_a_time() {
 }
 
 #[test]
+fn a_step_may_have_the_key_in_another_field() {
+    let mut stream = Stream::new(
+        "    - name: written and run
+      output: \"%proc.exepath ran\"
+      sequence:
+        by: [fd.name]
+        within: 10s
+        steps:
+          - {name: written, condition: evt.type = openat and evt.is_open_write = true}
+          - {name: run, by: [proc.exepath], condition: evt.type = execve}\n",
+    );
+    let open = |path: &str| json!({"evt.type": "openat", "evt.is_open_write": true, "fd.name": path, "proc.exepath": "/tmp/b"});
+    let exec = |path: &str| json!({"evt.type": "execve", "proc.exepath": path});
+    assert!(stream.event(0, &open("/tmp/a")).is_empty());
+    assert!(stream.event(1, &exec("/tmp/b")).is_empty());
+    assert_eq!(outputs(&stream.event(2, &exec("/tmp/a"))), ["/tmp/a ran"]);
+    assert!(stream.event(3, &exec("/tmp/a")).is_empty());
+}
+
+#[test]
+fn a_step_has_as_many_keys_as_its_sequence() {
+    let loaded = common::load(
+        "apiVersion: vedette.dev/v1alpha1
+kind: ClusterSecurityPolicy
+metadata: {name: p}
+spec:
+  rules:
+    - name: r
+      output: o
+      sequence:
+        by: [proc.pid]
+        within: 1s
+        steps:
+          - {condition: evt.type = execve}
+          - {by: [proc.pid, fd.name], condition: evt.type = openat}\n",
+    );
+    assert!(loaded.set.is_none());
+    let text = loaded.render(Severity::Error, false);
+    assert!(text.contains("the step has 2 fields in `by`, the sequence 1"), "{text}");
+}
+
+#[test]
 fn throttle_counts_what_it_holds_back() {
     let mut stream = Stream::new(
         "    - name: shell

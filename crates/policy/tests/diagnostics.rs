@@ -1,4 +1,4 @@
-//! Eleven bad policies, and what people are told about them. `INSTA_UPDATE=always cargo test` rewrites the snapshots.
+//! Bad policies, and what people are told about them. `INSTA_UPDATE=always cargo test` rewrites the snapshots.
 
 #![allow(clippy::unwrap_used)]
 
@@ -33,6 +33,7 @@ snapshots! {
     exceptions "09-exceptions.yaml",
     yaml_and_patterns "10-yaml-and-patterns.yaml",
     guide "11-guide.yaml",
+    as_an_object "12-as-an-object.yaml",
 }
 
 #[test]

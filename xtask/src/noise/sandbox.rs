@@ -52,6 +52,9 @@ needs() {
     command -v "$program" >/dev/null || { echo "there is no $program"; exit 77; }
   done
 }
+on_terminal() { # SCRIPT: run on a terminal of its own, as root at a login does
+  script -qec "$1" /dev/null
+}
 wait_for() { # COMMAND…: until it succeeds, ten seconds at most
   tries=0
   until "$@" >/dev/null 2>&1; do

@@ -1,19 +1,26 @@
 //! The scenes: everyday work, as scripts that run in the sandbox with `sh -eu`, each in a directory of its own.
 
 mod administration;
+mod apache;
 mod backup;
 mod build_c;
 mod build_rust;
+mod configuration;
 mod containers;
 mod cron;
 mod database;
+mod downloads;
 mod git;
 mod install;
 mod logs;
+mod monitoring;
+mod node;
 mod packages;
 mod python;
 mod services;
+mod sessions;
 mod ssh;
+mod upgrades;
 mod users;
 mod web;
 
@@ -31,8 +38,8 @@ pub struct Scene {
     pub script: &'static str,
 }
 
-/// Debian packages that scenes use, installed in the sandbox: a scene, too.
-pub const INSTALL: Scene = install::SCENE;
+/// Debian packages that scenes use, installed in the sandbox: scenes, too.
+pub const INSTALL: &[Scene] = &[install::SCENE, upgrades::SCENE];
 
 /// All, in the order in which they are played.
 pub const SCENES: &[Scene] = &[
@@ -41,16 +48,22 @@ pub const SCENES: &[Scene] = &[
     packages::SCENE,
     git::SCENE,
     python::SCENE,
+    node::SCENE,
+    downloads::SCENE,
     cron::SCENE,
     logs::SCENE,
     ssh::SCENE,
     web::SCENE,
+    apache::SCENE,
     database::SCENE,
     backup::SCENE,
     users::SCENE,
     containers::SCENE,
     services::SCENE,
     administration::SCENE,
+    sessions::SCENE,
+    monitoring::SCENE,
+    configuration::SCENE,
 ];
 
 #[cfg(test)]
@@ -59,7 +72,7 @@ mod tests {
 
     #[test]
     fn every_scene_is_a_script() {
-        for scene in SCENES.iter().chain([&INSTALL]) {
+        for scene in SCENES.iter().chain(INSTALL) {
             assert!(scene.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{}", scene.name);
             assert!(!scene.what.is_empty() && !scene.needs.is_empty(), "{}", scene.name);
             let script = format!("set -n\n{}", scene.script);

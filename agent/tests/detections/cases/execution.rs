@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use super::{Case, act, os};
+use crate::container::{Exec, Options};
 
 pub const CASES: &[Case] = &[
     Case {
@@ -33,18 +34,158 @@ pub const CASES: &[Case] = &[
         })],
     },
     Case {
-        rule: "Shell opened a network connection",
-        // To an address for documentation (RFC 5737), in a network of its own, in which nobody is.
-        attacks: &[act("dev_tcp", |s| {
-            let script = ": <> /dev/tcp/192.0.2.1/443; true";
-            s.run(Command::new("unshare").args(["-n", "--", "bash", "-c", script]))
+        rule: "Program run from a temporary directory",
+        attacks: &[act("tmp", |s| {
+            let (_made, program) = s.copy_of("/bin/true", "/tmp", "program");
+            s.run(&mut Command::new(program))
+        })],
+        evasions: &[act("below_var_tmp", |s| {
+            let (_made, program) = s.copy_of("/bin/true", "/var/tmp", "program");
+            s.run(&mut Command::new(program))
+        })],
+        benign: &[act("elsewhere", |s| {
+            let (_made, program) = s.copy_of("/bin/true", "/var/lib", "program");
+            s.run(&mut Command::new(program))
+        })],
+    },
+    Case {
+        rule: "Program run that is not of the container's image",
+        attacks: &[act("copied_into_it", |s| {
+            let script = "cp /bin/busybox /tmp/busybox; /tmp/busybox id -u";
+            s.run(&mut s.container(Options::default()).command(&Exec::new(["/bin/sh", "-c", script])))
+        })],
+        evasions: &[act("at_the_root", |s| {
+            let script = "cp /bin/busybox /busybox; /busybox id -u";
+            s.run(&mut s.container(Options::default()).command(&Exec::new(["/bin/sh", "-c", script])))
+        })],
+        benign: &[act("of_the_image", |s| {
+            let script = "id -u; echo 'echo text' > /tmp/script; sh /tmp/script";
+            s.run(&mut s.container(Options::default()).command(&Exec::new(["/bin/sh", "-c", script])))
+        })],
+    },
+    Case {
+        rule: "Installed program run that is not of the container's image",
+        attacks: &[act("copied_into_it", |s| {
+            let script = "mkdir -p /usr/bin; cp /bin/busybox /usr/bin/busybox; /usr/bin/busybox id -u";
+            s.run(&mut s.container(Options::default()).command(&Exec::new(["/bin/sh", "-c", script])))
         })],
         evasions: &[],
-        benign: &[act("loopback_and_client", |s| {
-            let client = s.executable("client");
-            let script = ": <> /dev/tcp/127.0.0.1/443; \"$0\" --act connect 192.0.2.1:443";
-            let mut command = Command::new("unshare");
-            s.run(command.args(["-n", "--", "bash", "-c", script]).arg(os(&client)))
+        benign: &[act("of_the_image", |s| {
+            s.run(&mut s.container(Options::default()).command(&Exec::new(["/bin/id", "-u"])))
         })],
+    },
+    Case {
+        rule: "Copied interpreter used",
+        attacks: &[act("python", |s| {
+            let (_made, program) = s.copy_of("/usr/bin/python3", "/var/lib", "updater");
+            s.run(Command::new(program).args(["-c", "print(1)"]))
+        })],
+        evasions: &[act("perl", |s| {
+            let (_made, program) = s.copy_of("/usr/bin/perl", "/var/lib", "updater");
+            s.run(Command::new(program).args(["-MPOSIX", "-e", "print 1"]))
+        })],
+        benign: &[act("itself_and_in_an_environment", |s| {
+            let (_made, program) = s.copy_of("/usr/bin/python3", "/var/lib", "python3");
+            s.shell("/usr/bin/python3 -c 'print(1)'; \"$1\" -c 'print(1)'", &[os(&program)])
+        })],
+    },
+    Case {
+        rule: "Copied shell used",
+        attacks: &[act("command", |s| {
+            let (_made, program) = s.copy_of("/bin/sh", "/tmp", "updater");
+            s.run(Command::new(program).args(["-c", "id -u; pwd"]))
+        })],
+        evasions: &[act("interactive", |s| {
+            let (_made, program) = s.copy_of("/bin/bash", "/var/tmp", "updater");
+            s.run(Command::new(program).arg("-i"))
+        })
+        .showing(&["T1036.003"])],
+        benign: &[act("program_with_that_option", |s| {
+            let (_made, program) = s.copy_of("/usr/bin/head", "/tmp", "first");
+            s.run(Command::new(program).args(["-c", "5", "/etc/hostname"]))
+        })],
+    },
+    Case {
+        rule: "Program of a temporary directory run by a schedule",
+        attacks: &[
+            act("cron", |s| {
+                let (_made, program) = s.copy_of("/bin/true", "/tmp", "program");
+                s.run(s.act_by(&s.named("cron"), ["run", "/bin/sh", "-c"]).arg(program))
+            })
+            .showing(&["T1053.003"]),
+            act("at", |s| {
+                let place = s.place("/var/tmp");
+                std::fs::write(&place.path, "id -u").unwrap();
+                s.run(s.act_by(&s.named("atd"), ["run", "/bin/sh"]).arg(&place))
+            })
+            .showing(&["T1053.002"]),
+        ],
+        evasions: &[],
+        benign: &[act("installed_job", |s| {
+            let job = s.file("job.sh");
+            std::fs::write(&job, "mktemp -u; id -u").unwrap();
+            s.run(s.act_by(&s.named("cron"), ["run", "/bin/sh"]).arg(job))
+        })],
+    },
+    Case {
+        rule: "Service manager asked by a server or for a passing task",
+        // Whether a service manager runs here does not matter.
+        attacks: &[
+            act("timer", |s| s.shell("systemd-run --on-active=1h /bin/true || true", &[])),
+            act("server", |s| {
+                let mut server = s.act_by(&s.named("nginx"), ["run", "/bin/sh", "-c", "systemctl --version"]);
+                s.run(&mut server)
+            }),
+        ],
+        evasions: &[],
+        benign: &[act("administrator", |s| s.shell("systemctl --version", &[]))],
+    },
+    Case {
+        rule: "Container tool used",
+        attacks: &[
+            act("command_in_a_container", |s| {
+                s.run(&mut s.act_by(&s.executable("kubectl"), ["nothing", "exec", "web-0", "--", "id"]))
+            })
+            .showing(&["T1059.013", "T1609"]),
+            act("new_container", |s| {
+                s.run(&mut s.act_by(&s.executable("docker"), ["nothing", "run", "alpine"]))
+            })
+            .showing(&["T1610", "T1059.013"]),
+        ],
+        evasions: &[],
+        benign: &[act("asked_for_its_version", |s| {
+            s.run(&mut s.act_by(&s.executable("docker"), ["nothing", "version"]))
+        })],
+    },
+    Case {
+        rule: "Container tool used from inside a container",
+        attacks: &[act("kubectl", |s| {
+            let script = "mkdir -p /opt/bin; cp /opt/helper /opt/bin/kubectl; /opt/bin/kubectl --act nothing";
+            s.run(&mut s.container(Options::default()).command(&Exec::new(["/bin/sh", "-c", script])))
+        })],
+        evasions: &[],
+        benign: &[act("on_the_host", |s| {
+            s.run(&mut s.act_by(&s.executable("kubectl"), ["nothing", "get", "pods"]))
+        })],
+    },
+    Case {
+        rule: "Interactive shell in a container",
+        attacks: &[act("exec_with_a_terminal", |s| {
+            let container = s.container(Options::default());
+            s.run(&mut container.command(&Exec::new(["/bin/sh", "-c", "id -u"]).terminal()))
+        })],
+        evasions: &[],
+        benign: &[act("command_without_a_terminal", |s| {
+            s.run(&mut s.container(Options::default()).command(&Exec::new(["/bin/sh", "-c", "id -u"])))
+        })],
+    },
+    Case {
+        rule: "Shell started by a Java application",
+        attacks: &[act("java", |s| {
+            let mut command = Command::new("setsid");
+            s.run(command.arg("-w").arg(s.named("java")).args(["--act", "run", "/bin/sh", "-c", "id -u"]))
+        })],
+        evasions: &[],
+        benign: &[act("no_shell", |s| s.run(&mut s.act_by(&s.named("java"), ["run", "/bin/true"])))],
     },
 ];

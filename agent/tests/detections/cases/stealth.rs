@@ -1,4 +1,7 @@
-//! Cases for the policy `stealth`.
+//! Cases for the policy `stealth`: programs, libraries and the kernel.
+
+pub mod hiding;
+pub mod names;
 
 use std::{fs, process::Command};
 
@@ -36,38 +39,15 @@ pub const CASES: &[Case] = &[
         benign: &[act("system_program", |s| s.run(&mut s.act(["exec-fd", "/bin/true"])))],
     },
     Case {
-        rule: "Program disguised as a kernel thread",
-        attacks: &[act("kworker", |s| s.run(&mut s.act(["exec-as", "[kworker/0:3]", "/bin/true"])))],
-        evasions: &[],
-        benign: &[act("test_in_brackets", |s| s.run(Command::new("/usr/bin/[").args(["1", "=", "1", "]"])))],
-    },
-    Case {
-        rule: "Program disguised as a system service",
-        attacks: &[act("sshd_in_tmp", |s| {
-            let (_made, program) = s.copy_of("/bin/true", "/tmp", "sshd");
-            s.run(&mut Command::new(program))
-        })],
-        evasions: &[],
-        benign: &[act("real_agetty", |s| s.run(Command::new("/sbin/agetty").arg("--version")))],
-    },
-    Case {
         rule: "Library injected by environment",
         attacks: &[act("library_in_tmp", |s| {
             s.run(Command::new("/bin/true").env("LD_PRELOAD", "/tmp/vedette-test-none.so"))
         })],
-        evasions: &[],
+        evasions: &[act("hidden_library", |s| {
+            s.run(Command::new("/bin/true").env("LD_PRELOAD", "/var/lib/.vedette-test-none.so"))
+        })],
         benign: &[act("system_library", |s| {
             s.run(Command::new("/bin/true").env("LD_PRELOAD", "libm.so.6").env("TMPDIR", "/tmp/"))
-        })],
-    },
-    Case {
-        rule: "Command history cleared",
-        attacks: &[act("truncated", |s| s.run(s.act(["truncate"]).arg(s.file(".bash_history"))))],
-        evasions: &[],
-        benign: &[act("shell_itself", |s| {
-            let history = s.file(".bash_history");
-            let script = "HISTFILE=$0; set -o history; history -s command; history -w; history -c";
-            s.run(Command::new("bash").args(["-c", script]).arg(history))
         })],
     },
     Case {
@@ -84,6 +64,54 @@ pub const CASES: &[Case] = &[
         evasions: &[],
         benign: &[act("listed", |s| {
             s.shell("blkid >/dev/null || true; cat /proc/partitions /proc/iomem", &[])
+        })],
+    },
+    Case {
+        rule: "Program started by the dynamic linker",
+        attacks: &[act("program_in_tmp", |s| {
+            let (_made, program) = s.copy_of("/bin/true", "/tmp", "report.txt");
+            s.run(Command::new("/lib64/ld-linux-x86-64.so.2").arg(program))
+        })],
+        evasions: &[act("by_its_directory", |s| {
+            let (made, _program) = s.copy_of("/bin/true", "/tmp", "report.txt");
+            s.run(Command::new("/lib64/ld-linux-x86-64.so.2").arg("./report.txt").current_dir(&made.path))
+        })],
+        benign: &[act("libraries_are_listed", |s| {
+            s.run(Command::new("/lib64/ld-linux-x86-64.so.2").args(["--list", "/bin/true"]).current_dir("/"))
+        })],
+    },
+    Case {
+        rule: "Secret opened through io_uring",
+        attacks: &[act("hashes", |s| s.run(s.act(["uring-read"]).arg("/etc/shadow")))],
+        evasions: &[],
+        benign: &[act("other_file", |s| s.run(s.act(["uring-read"]).arg("/etc/hosts")))],
+    },
+    Case {
+        rule: "io_uring set up by a general tool",
+        attacks: &[act("program_in_tmp", |s| {
+            let (_made, program) = s.copy_of(s.helper().to_str().unwrap(), "/tmp", "program");
+            s.run(s.act_by(&program, ["uring-read"]).arg("/etc/hosts"))
+        })],
+        evasions: &[],
+        benign: &[act("program_elsewhere", |s| s.run(s.act(["uring-read"]).arg("/etc/hosts")))],
+    },
+    Case {
+        rule: "Program from a temporary directory detached itself",
+        attacks: &[
+            act("session", |s| {
+                let (_made, program) = s.copy_of("/usr/bin/setsid", "/tmp", "worker");
+                s.run(Command::new(program).args(["--fork", "/bin/true"]))
+            })
+            .showing(&["T1036.009"]),
+            act("no_hangup", |s| {
+                let (_made, program) = s.copy_of("/bin/true", "/tmp", "worker");
+                s.run(Command::new("nohup").arg(program))
+            })
+            .showing(&["T1564.011"]),
+        ],
+        evasions: &[],
+        benign: &[act("installed_program", |s| {
+            s.run(Command::new("setsid").args(["--wait", "nohup", "/bin/true"]).current_dir("/"))
         })],
     },
 ];

@@ -32,6 +32,17 @@ pub fn perform(operation: &str) -> Option<io::Result<()>> {
             ptrace::write(pid, stack, ptrace::read(pid, stack)?)?;
             detach(pid)
         }),
+        // The page of code that the kernel gives every process.
+        "trace-write-vdso" => other("be-traced-and-stop", |pid| {
+            stopped(pid)?;
+            let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).map_err(|_| Errno::ESRCH)?;
+            let vdso =
+                maps.lines().find(|line| line.ends_with("[vdso]")).and_then(|line| line.split('-').next());
+            let start = vdso.and_then(|start| usize::from_str_radix(start, 16).ok()).ok_or(Errno::ESRCH)?;
+            let address = start as ptrace::AddressType;
+            ptrace::write(pid, address, ptrace::read(pid, address)?)?;
+            detach(pid)
+        }),
         "trace-set-registers" => other("be-traced-and-stop", |pid| {
             let registers = stopped(pid)?;
             ptrace::setregs(pid, registers)?;

@@ -36,7 +36,7 @@ pub(super) struct OtlpSink {
 }
 
 enum Way {
-    Grpc { client: LogsServiceClient<Channel>, metadata: MetadataMap },
+    Grpc { client: Box<LogsServiceClient<Channel>>, metadata: MetadataMap },
     Http { http: Http, url: String },
 }
 
@@ -82,7 +82,7 @@ async fn grpc(config: &config::OtlpSink, secrets: &dyn Secrets) -> Result<Way, S
     if config.compression == Compression::Gzip {
         client = client.send_compressed(CompressionEncoding::Gzip);
     }
-    Ok(Way::Grpc { client, metadata })
+    Ok(Way::Grpc { client: Box::new(client), metadata })
 }
 
 async fn grpc_tls(tls: Option<&config::Tls>, secrets: &dyn Secrets) -> Result<ClientTlsConfig, String> {

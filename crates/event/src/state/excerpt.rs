@@ -43,6 +43,7 @@ impl State {
         // Last, because of two processes with one number the later one in is the later one to have started.
         let id = state.copy_process(self, id, parent)?;
         state.before = self.before;
+        state.known_before = self.known_before;
         state.times = self.times;
         Some(Excerpt { state, id })
     }

@@ -242,13 +242,19 @@ impl<'a> Checker<'a> {
 
     fn detection(&mut self, policy: &Policy, rule: &NativeRule) -> Option<Detection> {
         if let Some(sequence) = &rule.sequence {
-            let steps: Vec<_> =
-                sequence.steps.iter().enumerate().map(|(i, s)| self.step(policy, rule, i, s)).collect();
             let by = self.terms(&sequence.by);
+            let steps: Vec<_> = sequence
+                .steps
+                .iter()
+                .enumerate()
+                .map(|(i, s)| self.step(policy, rule, i, s, by.as_deref().unwrap_or_default()))
+                .collect();
+            let by = by?;
             return Some(Detection::Sequence(Sequence {
                 steps: steps.into_iter().collect::<Option<_>>()?,
-                by: by?,
+                by,
                 within: sequence.within,
+                any_order: sequence.any_order,
             }));
         }
         let text = &rule.condition.as_ref()?.value;
@@ -273,13 +279,25 @@ impl<'a> Checker<'a> {
     }
 
     /// An exception of a sequence says which events are no step of it.
-    fn step(&mut self, policy: &Policy, rule: &NativeRule, index: usize, step: &StepItem) -> Option<Step> {
+    fn step(
+        &mut self,
+        policy: &Policy,
+        rule: &NativeRule,
+        index: usize,
+        step: &StepItem,
+        by: &[Term],
+    ) -> Option<Step> {
         let text = match rule.exceptions.is_empty() {
             true => step.condition.value.clone(),
             false => self.with_exceptions(&step.condition.value, &rule.exceptions)?,
         };
+        let by = match &step.by {
+            Some(fields) => self.terms(fields)?,
+            None => by.to_vec(),
+        };
         let condition = self.condition(&text, &policy.scope)?;
-        Some(Step { name: step.name.clone().unwrap_or_else(|| format!("step {}", index + 1)), condition })
+        let name = step.name.clone().unwrap_or_else(|| format!("step {}", index + 1));
+        Some(Step { name, by, condition })
     }
 
     fn with_exceptions(

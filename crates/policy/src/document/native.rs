@@ -6,7 +6,7 @@ mod selector;
 
 pub use correlation::{Distinct, SequenceItem, StepItem, ThresholdItem, ThrottleItem, parse_duration};
 pub use guide::{BenignItem, GuideItem};
-pub use selector::{Expression, LabelSelector, Scope, SelectorOperator};
+pub use selector::{Expression, LabelSelector, MAX_EXPRESSIONS, Scope, SelectorOperator};
 
 use std::collections::HashSet;
 
@@ -21,6 +21,9 @@ use crate::source::{MappedText, Span};
 
 /// The API group and version of native policies.
 pub const API_VERSION: &str = "vedette.dev/v1alpha1";
+
+/// Most rules of one policy: what the Kubernetes API takes as well, which wants a bound for what it validates.
+pub const MAX_RULES: usize = 1000;
 
 /// The two kinds of policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -194,7 +197,14 @@ pub fn read_policy(node: &Node, diagnostics: &mut Vec<Diagnostic>) -> Option<Pol
     let macros = read_macros(&mut reader);
     let mut rules: Vec<NativeRule> = Vec::new();
     let mut names = HashSet::new();
-    for node in reader.mappings("rules") {
+    let nodes = reader.mappings("rules");
+    if nodes.len() > MAX_RULES {
+        let message = format!("a policy has at most {MAX_RULES} rules, and this has {}", nodes.len());
+        reader.report(
+            Diagnostic::error(Code::Limit, key_span(spec, "rules"), message).with_hint("make several of it"),
+        );
+    }
+    for node in nodes {
         let subject = node.get("name").and_then(Node::as_str).unwrap_or_default().to_owned();
         let mut inner = Reader { node, subject, diagnostics: &mut *reader.diagnostics };
         let Some(rule) = read_rule(&mut inner) else { continue };
@@ -222,13 +232,17 @@ fn read_lists(reader: &mut Reader<'_, '_>) -> Vec<ListItem> {
                 continue;
             }
         };
+        if lists.iter().any(|other: &ListItem| other.name.value == name.value) {
+            inner.error(Code::Redefined, name.span, "the policy has two lists of this name");
+            continue;
+        }
         lists.push(ListItem { name, items, change: Change::Define });
     }
     lists
 }
 
 fn read_macros(reader: &mut Reader<'_, '_>) -> Vec<MacroItem> {
-    let mut macros = Vec::new();
+    let mut macros: Vec<MacroItem> = Vec::new();
     for node in reader.mappings("macros") {
         let mut inner =
             Reader { node, subject: reader.subject.clone(), diagnostics: &mut *reader.diagnostics };
@@ -238,6 +252,10 @@ fn read_macros(reader: &mut Reader<'_, '_>) -> Vec<MacroItem> {
             continue;
         }
         let Some(condition) = inner.mapped("condition") else { continue };
+        if macros.iter().any(|other| other.name.value == name.value) {
+            inner.error(Code::Redefined, name.span, "the policy has two macros of this name");
+            continue;
+        }
         macros.push(MacroItem { name, condition, change: Change::Define });
     }
     macros

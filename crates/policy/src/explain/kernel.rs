@@ -66,7 +66,10 @@ pub(super) fn why_not_exact(atom: &Atom) -> Option<&'static str> {
             Some("user space works this out after the exec, so the kernel may not know it yet")
         }
         Dimension::Path
-            if !matches!(field.id, FieldId::FdName | FieldId::FdRealpath | FieldId::FsPathName) =>
+            if !matches!(
+                field.id,
+                FieldId::FdName | FieldId::FdRealpath | FieldId::FsPathName | FieldId::FsPathPlace
+            ) =>
         {
             match field.id {
                 FieldId::FdDirectory if equality => None,

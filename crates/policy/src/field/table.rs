@@ -112,6 +112,7 @@ fields! {
     ProcPcwd "proc.pcwd" String None One Always Subject 2 true "Working directory of the parent.";
     ProcLoginshellid "proc.loginshellid" Int None One Always Subject 5 true "Pid of the oldest shell among the ancestors.";
     ProcTty "proc.tty" Uint None One Always Subject 0 true "Controlling terminal; 0 if there is none.";
+    ProcPtty "proc.ptty" Uint None One Always Subject 1 true "Controlling terminal of the parent; 0 if there is none.";
     ProcPid "proc.pid" Int None One Always Subject 0 true "Pid of the process.";
     ProcPpid "proc.ppid" Int None One Always Subject 1 true "Pid of the parent.";
     ProcApid "proc.apid" Int Level Ancestors Always Subject 5 true "Pid of an ancestor, or of any.";
@@ -179,6 +180,8 @@ fields! {
     ThreadVmsize "thread.vmsize" Uint None One Always UserSpace 8 true "Virtual memory in KiB, for the first thread; 0 for others. Read when it is asked for.";
     ThreadVmrss "thread.vmrss" Uint None One Always UserSpace 8 true "Resident memory in KiB, for the first thread; 0 for others. Read when it is asked for.";
     UserUid "user.uid" Uint None One Always Identity 0 true "Effective user id.";
+    UserRuid "user.ruid" Uint None One Always UserSpace 0 true "Real user id, after the event where that changes it. A set-uid program keeps that of who started it.";
+    UserRuidBefore "user.ruid_before" Uint None One Always UserSpace 0 true "Real user id that was known before a fork, an exec or a change of ids: of the process, for a new one of its parent. A fork or exec does not change it.";
     UserName "user.name" String None One Always Subject 1 true "Name of the user.";
     UserHomedir "user.homedir" String None One Always Subject 2 true "Home directory of the user.";
     UserShell "user.shell" String None One Always Subject 2 true "Shell of the user.";
@@ -262,8 +265,10 @@ fields! {
     FdTypes "fd.types" String OptionalKey List Descriptors UserSpace 4 false "Types of the process's descriptors, or of one. Not filled: no table of the descriptors of each process is kept.";
     FdIsUpperLayer "fd.is_upper_layer" Bool None One Paths UserSpace 1 true "Whether the file lies in the upper layer of an overlay.";
     FdIsLowerLayer "fd.is_lower_layer" Bool None One Paths UserSpace 1 true "Whether the file lies in the lower layer of an overlay.";
+    FdIsBlockDevice "fd.is_block_device" Bool None One Paths UserSpace 1 true "Whether the file is a block device, such as a disk, whatever its name.";
     FsPathName "fs.path.name" String None One Paths Path 2 true "Path the call acts on, resolved.";
     FsPathNameraw "fs.path.nameraw" String None One Paths Argument 2 true "Path the call acts on, as passed.";
+    FsPathPlace "fs.path.place" String None One Paths Path 2 true "Path at which something is after the call: of what was opened, the new name of what was renamed, the link that was made, the place that was mounted on, else the path the call acts on.";
     FsPathSource "fs.path.source" String None One Paths Path 2 true "Path the call acts on first, where there are two, resolved.";
     FsPathSourceraw "fs.path.sourceraw" String None One Paths Argument 2 true "Path the call acts on first, where there are two, as passed.";
     FsPathTarget "fs.path.target" String None One Paths Path 2 true "Path the call acts on second, where there are two, resolved.";

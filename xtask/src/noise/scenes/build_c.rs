@@ -40,5 +40,28 @@ make install DESTDIR="$PWD/stage" && make install && ldconfig && noise-program
 gcc -g -o debuggable src/main.c src/f1.c && nm debuggable >/dev/null && strip debuggable && ./debuggable
 LD_LIBRARY_PATH="$PWD/out" ./out/program
 make clean
+if command -v cmake >/dev/null; then
+  printf 'cmake_minimum_required(VERSION 3.10)\nproject(noise C)\nadd_executable(noise-cmake src/main.c src/f1.c)\nenable_testing()\nadd_test(NAME runs COMMAND noise-cmake)\ninstall(TARGETS noise-cmake DESTINATION bin)\n' > CMakeLists.txt
+  cmake -S . -B build >/dev/null && cmake --build build -j 2 >/dev/null && (cd build && ctest -Q) && cmake --install build --prefix "$PWD/stage" >/dev/null
+fi
+! command -v gdb >/dev/null || gdb -batch -ex run -ex bt ./debuggable >/dev/null 2>&1 || true
+! command -v strace >/dev/null || strace -f -o trace ./debuggable || true
+cat > plugin.c <<'PLUGIN'
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <string.h>
+/* As just-in-time compilers do. */
+int main(void) {
+  unsigned char code[] = {0xb8, 7, 0, 0, 0, 0xc3};
+  void *page = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  memcpy(page, code, sizeof code); mprotect(page, 4096, PROT_READ | PROT_EXEC);
+#ifdef __x86_64__
+  return ((int (*)(void))page)() == 7 ? 0 : 1;
+#else
+  return 0;
+#endif
+}
+PLUGIN
+gcc -O1 -o plugin plugin.c && ./plugin; ccache --version >/dev/null 2>&1 || true; patch --version >/dev/null 2>&1 || true
 "##,
 };

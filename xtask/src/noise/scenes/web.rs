@@ -22,6 +22,8 @@ if command -v ab >/dev/null; then ab -q -n 20000 -c 20 http://127.0.0.1:18080/ >
   i=0; while [ $i -lt 200 ]; do i=$((i+1)); curl -fsS http://127.0.0.1:18080/ http://127.0.0.1:18080/proxy >/dev/null; done; fi
 nginx -c "$PWD/nginx.conf" -s reload && mv logs/access.log logs/access.log.1 && nginx -c "$PWD/nginx.conf" -s reopen
 wait_for curl -fsS http://127.0.0.1:18080/proxy
+openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 1 -subj /CN=localhost 2>/dev/null && chmod 600 key.pem || true
+i=0; while [ $i -lt 50 ]; do i=$((i+1)); curl -sS -o /dev/null "http://127.0.0.1:18080/missing?$i"; done
 nginx -c "$PWD/nginx.conf" -s quit
 "##,
 };

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 use vedette_event::alert::attack;
 use vedette_policy::Level;
-use vedette_policy::document::native::{API_VERSION, PolicyKind};
+use vedette_policy::document::native::{API_VERSION, MAX_EXPRESSIONS, MAX_RULES, PolicyKind};
 
 /// The definitions for `SecurityPolicy` and `ClusterSecurityPolicy`.
 pub fn definitions() -> Json {
@@ -91,7 +91,7 @@ pub fn definitions() -> Json {
                         },
                     },
                 },
-                "rules": {"type": "array", "items": {"$ref": "#/$defs/rule"}},
+                "rules": {"type": "array", "maxItems": MAX_RULES, "items": {"$ref": "#/$defs/rule"}},
             },
         },
         "rule": rule(),
@@ -111,15 +111,19 @@ pub fn definitions() -> Json {
             "properties": {
                 "matchLabels": {
                     "type": "object",
-                    "additionalProperties": {"$ref": "#/$defs/scalar"},
+                    "additionalProperties": {"type": "string"},
                     "description": "Labels with the values they must have.",
                 },
                 "matchExpressions": {
                     "type": "array",
+                    "maxItems": MAX_EXPRESSIONS,
                     "items": {
                         "type": "object",
                         "additionalProperties": false,
                         "required": ["key", "operator"],
+                        "if": {"properties": {"operator": {"enum": ["In", "NotIn"]}}},
+                        "then": {"required": ["values"], "properties": {"values": {"minItems": 1}}},
+                        "else": {"properties": {"values": {"maxItems": 0}}},
                         "properties": {
                             "key": {"type": "string"},
                             "operator": {"enum": ["In", "NotIn", "Exists", "DoesNotExist"]},
@@ -167,30 +171,7 @@ fn rule() -> Json {
                 "description": "What it does besides an alert: Kill ends the process; Deny refuses the operation, which the kernel must be able to decide alone.",
             },
             "exceptions": {"$ref": "#/$defs/exceptions"},
-            "sequence": {
-                "type": "object",
-                "description": "Several events, one after the other.",
-                "additionalProperties": false,
-                "required": ["within", "steps"],
-                "properties": {
-                    "by": by("What the events have in common."),
-                    "within": {"$ref": "#/$defs/duration"},
-                    "steps": {
-                        "type": "array",
-                        "minItems": 2,
-                        "maxItems": 16,
-                        "items": {
-                            "type": "object",
-                            "additionalProperties": false,
-                            "required": ["condition"],
-                            "properties": {
-                                "name": {"type": "string", "description": "Its name in the alert."},
-                                "condition": {"$ref": "#/$defs/condition"},
-                            },
-                        },
-                    },
-                },
-            },
+            "sequence": sequence(),
             "threshold": {
                 "type": "object",
                 "description": "So many events in so much time.",
@@ -214,6 +195,36 @@ fn rule() -> Json {
                 "properties": {
                     "by": by("The fields by which alerts count as the same."),
                     "interval": {"$ref": "#/$defs/duration"},
+                },
+            },
+        },
+    })
+}
+
+/// Several events, one after the other.
+fn sequence() -> Json {
+    json!({
+        "type": "object",
+        "description": "Several events, one after the other.",
+        "additionalProperties": false,
+        "required": ["within", "steps"],
+        "properties": {
+            "by": by("What the events have in common."),
+            "within": {"$ref": "#/$defs/duration"},
+            "order": {"enum": ["given", "any"], "default": "given", "description": "Whether the events may come in any order."},
+            "steps": {
+                "type": "array",
+                "minItems": 2,
+                "maxItems": 16,
+                "items": {
+                    "type": "object",
+                    "additionalProperties": false,
+                    "required": ["condition"],
+                    "properties": {
+                        "name": {"type": "string", "description": "Its name in the alert."},
+                        "by": by("Where this event has it, if in other fields; as many as the sequence's."),
+                        "condition": {"$ref": "#/$defs/condition"},
+                    },
                 },
             },
         },

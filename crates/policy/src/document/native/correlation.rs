@@ -14,6 +14,8 @@ pub struct SequenceItem {
     pub by: Vec<At<String>>,
     /// How long the whole may take.
     pub within: Duration,
+    /// Whether the events may come in any order.
+    pub any_order: bool,
     /// The events.
     pub steps: Vec<StepItem>,
 }
@@ -23,6 +25,8 @@ pub struct SequenceItem {
 pub struct StepItem {
     /// Its name in the alert.
     pub name: Option<String>,
+    /// The fields in which it has what the events have in common, if they are others than the sequence's.
+    pub by: Option<Vec<At<String>>>,
     /// Its condition.
     pub condition: At<MappedText>,
 }
@@ -94,23 +98,41 @@ fn duration(reader: &mut Reader<'_, '_>, key: &str) -> Option<Duration> {
 pub(super) fn read_sequence(reader: &mut Reader<'_, '_>) -> Option<SequenceItem> {
     let node = reader.mapping("sequence")?;
     let mut inner = Reader { node, subject: reader.subject.clone(), diagnostics: &mut *reader.diagnostics };
-    inner.known_keys(&["by", "within", "steps"]);
+    inner.known_keys(&["by", "within", "order", "steps"]);
     let by = inner.texts("by").unwrap_or_default();
     let within = duration(&mut inner, "within")?;
+    let any_order = match inner.text("order") {
+        None => false,
+        Some(order) if order.value == "given" => false,
+        Some(order) if order.value == "any" => true,
+        Some(order) => {
+            inner.error(Code::Correlation, order.span, "`order` is `given` or `any`");
+            return None;
+        }
+    };
     let mut steps = Vec::new();
     for node in inner.mappings("steps") {
         let mut step = Reader { node, subject: inner.subject.clone(), diagnostics: &mut *inner.diagnostics };
-        step.known_keys(&["name", "condition"]);
+        step.known_keys(&["name", "by", "condition"]);
         step.required("condition")?;
         let Some(condition) = step.mapped("condition") else { continue };
-        steps.push(StepItem { name: step.text("name").map(|n| n.value), condition });
+        let fields = step.texts("by");
+        if let Some(fields) = fields.as_ref().filter(|fields| fields.len() != by.len()) {
+            let (is, has) = (fields.len(), by.len());
+            let message = format!("the step has {is} fields in `by`, the sequence {has}");
+            let hint = "each field of the step stands for the one of the sequence in the same place";
+            let span = key_span(node, "by");
+            step.report(Diagnostic::error(Code::Correlation, span, message).with_hint(hint));
+            continue;
+        }
+        steps.push(StepItem { name: step.text("name").map(|n| n.value), by: fields, condition });
     }
     if steps.len() < 2 || steps.len() > 16 {
         let span = key_span(node, "steps");
         inner.error(Code::Correlation, span, format!("a sequence has 2 to 16 steps, not {}", steps.len()));
         return None;
     }
-    Some(SequenceItem { by, within, steps })
+    Some(SequenceItem { by, within, any_order, steps })
 }
 
 pub(super) fn read_threshold(reader: &mut Reader<'_, '_>) -> Option<ThresholdItem> {

@@ -1,9 +1,14 @@
 //! To whom a policy applies: pods, namespaces, nodes, containers.
 
-use crate::diagnostic::Code;
-use crate::document::reader::Reader;
+use serde_json::Value as Json;
+
+use crate::diagnostic::{Code, Diagnostic};
+use crate::document::reader::{Reader, key_span};
 
 use super::PolicyKind;
+
+/// Most expressions of one selector: what the Kubernetes API takes as well, which wants a bound for what it validates.
+pub const MAX_EXPRESSIONS: usize = 64;
 
 /// Labels that must be there.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
@@ -95,7 +100,7 @@ pub(super) fn read_scope(reader: &mut Reader<'_, '_>, kind: PolicyKind, namespac
         containers: reader.texts("containers").unwrap_or_default().into_iter().map(|c| c.value).collect(),
     };
     if kind == PolicyKind::SecurityPolicy && scope.namespace_selector.is_some() {
-        let span = crate::document::reader::key_span(reader.node, "namespaceSelector");
+        let span = key_span(reader.node, "namespaceSelector");
         reader.error(
             Code::Shape,
             span,
@@ -112,13 +117,22 @@ fn read_selector(reader: &mut Reader<'_, '_>, key: &str) -> Option<LabelSelector
     let mut selector = LabelSelector::default();
     if let Some(labels) = inner.mapping("matchLabels") {
         for (key, value) in labels.as_mapping().unwrap_or_default() {
-            match key.as_str().zip(value.as_str()) {
-                Some((key, value)) => selector.match_labels.push((key.to_owned(), value.to_owned())),
-                None => inner.error(Code::Shape, value.span, "a label has a text as its value"),
+            match (key.as_str(), value.to_json()) {
+                (Some(key), Json::String(value)) => selector.match_labels.push((key.to_owned(), value)),
+                // As in Kubernetes, where `tier: 1` is no label and `tier: "1"` is one.
+                _ => inner.report(
+                    Diagnostic::error(Code::Shape, value.span, "a label has a text as its value")
+                        .with_hint("put it in quotes"),
+                ),
             }
         }
     }
-    for node in inner.mappings("matchExpressions") {
+    let expressions = inner.mappings("matchExpressions");
+    if expressions.len() > MAX_EXPRESSIONS {
+        let message = format!("a selector has at most {MAX_EXPRESSIONS} expressions");
+        inner.error(Code::Limit, key_span(node, "matchExpressions"), message);
+    }
+    for node in expressions {
         let mut inner = Reader { node, subject: inner.subject.clone(), diagnostics: &mut *inner.diagnostics };
         inner.known_keys(&["key", "operator", "values"]);
         let Some((key, operator)) = inner.required("key").zip(inner.required("operator")) else { continue };
@@ -133,6 +147,17 @@ fn read_selector(reader: &mut Reader<'_, '_>, key: &str) -> Option<LabelSelector
                 continue;
             }
         };
+        match (operator, values.is_empty()) {
+            (SelectorOperator::In | SelectorOperator::NotIn, true) => {
+                inner.error(Code::Shape, key.span, "`In` and `NotIn` need `values`");
+                continue;
+            }
+            (SelectorOperator::Exists | SelectorOperator::DoesNotExist, false) => {
+                inner.error(Code::Shape, key.span, "`Exists` and `DoesNotExist` have no `values`");
+                continue;
+            }
+            _ => {}
+        }
         selector.match_expressions.push(Expression { key: key.value, operator, values });
     }
     Some(selector)

@@ -17,6 +17,10 @@ use crate::field::FieldId;
 use crate::value::Value;
 use connection::Connection;
 
+/// The type in a mode, and that of a block device (`<sys/stat.h>`).
+const S_IFMT: u32 = 0o170_000;
+const S_IFBLK: u32 = 0o060_000;
+
 /// Whether the event is about something that has no place in a directory tree: a socket, a pipe, memory.
 fn is_placeless(facts: &LiveFacts<'_>) -> bool {
     Connection::of(facts).is_some()
@@ -127,7 +131,7 @@ fn fs_path<'a>(facts: &'a LiveFacts<'_>, field: FieldId) -> Value<'a> {
     let Some(call) = facts.view.record.call else { return Value::Absent };
     if let Body::FileOpen { .. } = facts.view.record.body {
         return match field {
-            F::FsPathName => path::name(facts),
+            F::FsPathName | F::FsPathPlace => path::name(facts),
             F::FsPathNameraw => path::raw(facts, Which::First),
             _ => Value::Absent,
         };
@@ -139,6 +143,7 @@ fn fs_path<'a>(facts: &'a LiveFacts<'_>, field: FieldId) -> Value<'a> {
     let (which, is_raw) = match field {
         F::FsPathName => (roles.name, false),
         F::FsPathNameraw => (roles.name, true),
+        F::FsPathPlace => (roles.place, false),
         F::FsPathSource => (roles.source, false),
         F::FsPathSourceraw => (roles.source, true),
         F::FsPathTarget => (roles.target, false),
@@ -148,7 +153,7 @@ fn fs_path<'a>(facts: &'a LiveFacts<'_>, field: FieldId) -> Value<'a> {
         Some(which) if is_raw => path::raw(facts, which),
         Some(which) => path::of_call(facts, which),
         // Of a call on a descriptor.
-        None if field == F::FsPathName => path::name(facts),
+        None if matches!(field, F::FsPathName | F::FsPathPlace) => path::name(facts),
         None => Value::Absent,
     }
 }
@@ -186,6 +191,7 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId) -> Option<Value<'a>> {
         },
         F::FsPathName
         | F::FsPathNameraw
+        | F::FsPathPlace
         | F::FsPathSource
         | F::FsPathSourceraw
         | F::FsPathTarget
@@ -203,6 +209,7 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId) -> Option<Value<'a>> {
         F::FdDevMinor => inode().map(|i| i.dev & 0xf_ffff).into(),
         F::FdIsUpperLayer => inode().map(|i| i.path_flags & path_flags::UPPER_LAYER != 0).into(),
         F::FdIsLowerLayer => inode().map(|i| i.path_flags & path_flags::LOWER_LAYER != 0).into(),
+        F::FdIsBlockDevice => inode().map(|i| i.mode & S_IFMT == S_IFBLK).into(),
         F::FdIno => match (inode(), Connection::of(facts)) {
             (Some(inode), _) => inode.ino.into(),
             (_, Some(connection)) if connection.socket.ino != 0 => connection.socket.ino.into(),

@@ -44,6 +44,8 @@ pub enum Which {
 pub struct Roles {
     /// `fs.path.name`
     pub name: Option<Which>,
+    /// `fs.path.place`
+    pub place: Option<Which>,
     /// `fs.path.source`
     pub source: Option<Which>,
     /// `fs.path.target`
@@ -55,12 +57,13 @@ pub fn roles(call: Call) -> Roles {
     let (first, second) = (Some(Which::First), Some(Which::Second));
     match call {
         Call::Rename | Call::Renameat | Call::Renameat2 => {
-            Roles { name: None, source: first, target: second }
+            Roles { name: None, place: second, source: first, target: second }
         }
-        Call::Link | Call::Linkat | Call::Symlink | Call::Symlinkat | Call::Mount | Call::MoveMount => {
-            Roles { name: None, source: second, target: first }
+        Call::Link | Call::Linkat | Call::Symlink | Call::Symlinkat => {
+            Roles { name: None, place: second, source: second, target: first }
         }
-        call if call.spec().raw != 0 => Roles { name: first, source: None, target: None },
+        Call::Mount | Call::MoveMount => Roles { name: None, place: first, source: second, target: first },
+        call if call.spec().raw != 0 => Roles { name: first, place: first, source: None, target: None },
         _ => Roles::default(),
     }
 }

@@ -245,6 +245,7 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId, arg: &FieldArg) -> Opti
             shells.last().map(|p| i64::from(p.key.tgid)).into()
         }
         F::ProcTty => tty_number(task.tty).into(),
+        F::ProcPtty => parent(facts).map(|p| tty_number(p.task.tty)).into(),
         F::ProcSid => i64::from(task.sid).into(),
         F::ProcPgid => i64::from(task.pgid).into(),
         F::ProcVpgid => i64::from(task.vpgid).into(),
@@ -302,6 +303,8 @@ pub fn get<'a>(facts: &'a LiveFacts<'_>, field: FieldId, arg: &FieldArg) -> Opti
         }
         F::ThreadIsmain => (view.record.header.tid == process.key.tgid).into(),
         F::UserUid => subject.euid.into(),
+        F::UserRuid => task.uid.into(),
+        F::UserRuidBefore => view.state.known_before().map(|known| known.uid).into(),
         F::UserHomedir => name(&facts.names.home, || view.names.home(subject.euid, process)),
         F::UserShell => name(&facts.names.shell, || view.names.shell(subject.euid, process)),
         F::UserName => name(&facts.names.user, || view.names.user(subject.euid, process)),

@@ -19,7 +19,7 @@ use vedette_event::{
 use super::super::{
     LiveFacts, descriptor, event,
     path::{self, Which},
-    text,
+    process as process_facts, text,
 };
 use crate::value::Value;
 
@@ -110,6 +110,9 @@ pub enum Form {
     Data,
     /// Path of the file behind the descriptor.
     File,
+    /// Path of the program that the process with this pid runs. Nothing where the caller counts pids in a namespace of
+    /// its own, or means more than one process.
+    Program,
 }
 
 /// A record of a call, in its parts.
@@ -262,9 +265,14 @@ pub fn number<'a>(facts: &'a LiveFacts<'_>, argument: &Argument) -> Value<'a> {
         }
         Form::SocketOption(_) => raw.into(),
         Form::Tuple | Form::Address => Value::Absent,
-        Form::Made(_) | Form::Path | Form::Path2 | Form::Raw | Form::Raw2 | Form::Data | Form::File => {
-            Value::Absent
-        }
+        Form::Made(_)
+        | Form::Path
+        | Form::Path2
+        | Form::Raw
+        | Form::Raw2
+        | Form::Data
+        | Form::File
+        | Form::Program => Value::Absent,
     }
 }
 
@@ -325,6 +333,19 @@ pub fn text<'a>(facts: &'a LiveFacts<'_>, argument: &Argument) -> Value<'a> {
         Form::Raw2 => known(strings.raw2),
         Form::Data => known(strings.data),
         Form::File => known(strings.path),
+        Form::Program => program(facts, raw as i32),
+    }
+}
+
+/// The program of another process, by what its pid is in the initial namespace.
+fn program<'a>(facts: &'a LiveFacts<'_>, pid: i32) -> Value<'a> {
+    let view = &facts.view;
+    let is_initial = view.process.task.vpid == view.process.task.tgid;
+    let target = u32::try_from(pid).ok().filter(|pid| *pid != 0 && is_initial);
+    let target = target.and_then(|pid| view.state.processes.latest(pid));
+    match target.and_then(|id| view.state.processes.get(id)) {
+        Some(process) => known(process_facts::exe_path(process)),
+        None => Value::Absent,
     }
 }
 

@@ -191,6 +191,9 @@ pub fn arguments(call: Call) -> Option<&'static [Argument]> {
         n("sig", From::Arg32(i), Form::Index(SIGNALS))
     }
     const TARGET: Argument = made_of("target", target);
+    const fn program(from: From) -> Argument {
+        n("target_exe", from, Form::Program)
+    }
     Some(match call {
         Call::Ptrace => {
             const {
@@ -200,6 +203,7 @@ pub fn arguments(call: Call) -> Option<&'static [Argument]> {
                     pid("pid", 1),
                     n("addr", From::Arg(2), Form::Hex),
                     n("data", From::Arg(3), Form::Hex),
+                    program(From::Arg(1)),
                 ]
             }
         }
@@ -213,12 +217,13 @@ pub fn arguments(call: Call) -> Option<&'static [Argument]> {
                     n("addr", From::Native(4), Form::Hex),
                     n("size", From::Native(5), Form::Dec),
                     n("flags", From::Arg(5), Form::Hex),
+                    program(From::Arg(0)),
                 ]
             }
         }
-        Call::Kill => const { &[RES, pid("pid", 0), signal(1)] },
-        Call::Tkill => const { &[RES, pid("tid", 0), signal(1)] },
-        Call::Tgkill => const { &[RES, pid("pid", 0), pid("tid", 1), signal(2)] },
+        Call::Kill => const { &[RES, pid("pid", 0), signal(1), program(From::Arg(0))] },
+        Call::Tkill => const { &[RES, pid("tid", 0), signal(1), program(From::Arg(0))] },
+        Call::Tgkill => const { &[RES, pid("pid", 0), pid("tid", 1), signal(2), program(From::Arg(0))] },
         Call::PidfdSendSignal => {
             const {
                 &[
@@ -227,6 +232,7 @@ pub fn arguments(call: Call) -> Option<&'static [Argument]> {
                     signal(1),
                     n("flags", From::Arg32(3), Form::Flags(PIDFD_SIGNAL)),
                     TARGET,
+                    program(From::Word(0)),
                 ]
             }
         }
@@ -248,6 +254,7 @@ pub fn arguments(call: Call) -> Option<&'static [Argument]> {
                     pid("target_fd", 1),
                     n("flags", From::Arg32(2), Form::Hex),
                     TARGET,
+                    program(From::Word(0)),
                 ]
             }
         }

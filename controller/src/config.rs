@@ -1,0 +1,299 @@
+//! Settings: the defaults, under the file, under the command line.
+
+use std::{
+    fmt,
+    net::{Ipv4Addr, SocketAddr, ToSocketAddrs},
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use crate::cli::RunArgs;
+
+/// Why settings could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read.
+    #[error("{path}: {error}")]
+    Read {
+        /// The file.
+        path: String,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("{path}: {message}")]
+    Parse {
+        /// The file.
+        path: String,
+        /// Where and why.
+        message: String,
+    },
+    /// Two settings contradict each other.
+    #[error("{0}")]
+    Contradiction(String),
+}
+
+/// Where agents and tools connect.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
+pub enum Listen {
+    /// A TCP address.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+/// The port of the controller, unless told otherwise.
+pub const DEFAULT_PORT: u16 = 9465;
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self::Tcp((Ipv4Addr::LOCALHOST, DEFAULT_PORT).into())
+    }
+}
+
+impl Listen {
+    /// Whether only this host can connect.
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Tcp(address) => address.ip().is_loopback(),
+            Self::Unix(_) => true,
+        }
+    }
+}
+
+impl FromStr for Listen {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return if path.is_empty() {
+                Err("unix: needs a path".into())
+            } else {
+                Ok(Self::Unix(path.into()))
+            };
+        }
+        let mut addresses = text.to_socket_addrs().map_err(|error| {
+            format!("`{text}` is neither an address such as 0.0.0.0:{DEFAULT_PORT} nor unix:PATH: {error}")
+        })?;
+        addresses.next().map(Self::Tcp).ok_or_else(|| format!("`{text}` has no address"))
+    }
+}
+
+impl TryFrom<String> for Listen {
+    type Error = String;
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// The file given with `--config`. Keys are those of the command line, in camel case.
+#[derive(Clone, Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+struct File {
+    standalone: Option<bool>,
+    policies: Vec<PathBuf>,
+    listen: Option<Listen>,
+    sinks: Vec<PathBuf>,
+    data: Option<PathBuf>,
+    plaintext: Option<bool>,
+    tls_names: Vec<String>,
+    client_ca: Option<PathBuf>,
+    tokens: Option<PathBuf>,
+    metrics: Option<SocketAddr>,
+    log: Option<String>,
+    limits: Limits,
+}
+
+/// What one client may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct Limits {
+    /// Most connections at once; more are closed at once.
+    pub connections: usize,
+    /// Most streams and calls of one connection at once.
+    pub streams_per_connection: u32,
+    /// Most bytes of one message.
+    pub message_bytes: usize,
+    /// Alerts per second that one agent may send for long; more wait in its spool.
+    pub alerts_per_second: u32,
+    /// Bytes of alerts per second that one agent may send for long; more wait in its spool.
+    pub bytes_per_second: u32,
+    /// Most agents that are remembered.
+    pub agents: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            streams_per_connection: 32,
+            message_bytes: 4 << 20,
+            alerts_per_second: 2_000,
+            bytes_per_second: 16 << 20,
+            agents: 20_000,
+        }
+    }
+}
+
+/// All settings of a run.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Without Kubernetes.
+    pub standalone: bool,
+    /// Policy files and directories; only without Kubernetes.
+    pub policies: Vec<PathBuf>,
+    /// Where agents and tools connect.
+    pub listen: Listen,
+    /// Files of sinks.
+    pub sinks: Vec<PathBuf>,
+    /// Where everything is kept.
+    pub data: PathBuf,
+    /// Serve without TLS.
+    pub plaintext: bool,
+    /// More names for the certificate.
+    pub tls_names: Vec<String>,
+    /// Authorities of agents' certificates.
+    pub client_ca: Option<PathBuf>,
+    /// The file of tokens.
+    pub tokens: PathBuf,
+    /// Where metrics are served.
+    pub metrics: Option<SocketAddr>,
+    /// Log level.
+    pub log: String,
+    /// What one client may cost.
+    pub limits: Limits,
+}
+
+/// Where everything is kept, unless told otherwise.
+pub const DEFAULT_DATA: &str = "/var/lib/vedette-controller";
+
+impl Config {
+    /// Puts the settings together.
+    ///
+    /// # Errors
+    /// The file cannot be read or is not valid, or settings contradict each other.
+    pub fn load(args: RunArgs) -> Result<Self, ConfigError> {
+        let file = match &args.config {
+            None => File::default(),
+            Some(path) => read(path)?,
+        };
+        let data = args.data.or(file.data).unwrap_or_else(|| DEFAULT_DATA.into());
+        let mut policies = file.policies;
+        policies.extend(args.policies);
+        let mut sinks = file.sinks;
+        sinks.extend(args.sinks);
+        let mut tls_names = file.tls_names;
+        tls_names.extend(args.tls_names);
+        let config = Self {
+            standalone: args.standalone || file.standalone.unwrap_or(false),
+            policies,
+            listen: args.listen.or(file.listen).unwrap_or_default(),
+            sinks,
+            plaintext: args.plaintext || file.plaintext.unwrap_or(false),
+            tls_names,
+            client_ca: args.client_ca.or(file.client_ca),
+            tokens: args.tokens.or(file.tokens).unwrap_or_else(|| data.join("tokens")),
+            data,
+            metrics: args.metrics.or(file.metrics),
+            log: args.log.or(file.log).unwrap_or_else(|| "info".into()),
+            limits: file.limits,
+        };
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let contradiction = if self.plaintext && !self.listen.is_local() {
+            format!("plaintext is for loopback addresses and Unix sockets, and {} is neither", self.listen)
+        } else if self.standalone && self.policies.is_empty() {
+            "standalone needs policies: give a directory or file with --policies".to_owned()
+        } else if !self.standalone && !self.policies.is_empty() {
+            "policies from files are for standalone: in a cluster they are objects".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(ConfigError::Contradiction(contradiction))
+    }
+}
+
+fn read(path: &Path) -> Result<File, ConfigError> {
+    let name = path.display().to_string();
+    let text =
+        std::fs::read_to_string(path).map_err(|error| ConfigError::Read { path: name.clone(), error })?;
+    serde_saphyr::from_str(&text)
+        .map_err(|error| ConfigError::Parse { path: name, message: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn standalone() -> RunArgs {
+        RunArgs { standalone: true, policies: vec!["/p".into()], ..RunArgs::default() }
+    }
+
+    #[test]
+    fn where_to_listen() {
+        assert_eq!("unix:/run/x".parse(), Ok(Listen::Unix("/run/x".into())));
+        assert_eq!("unix:///run/x".parse(), Ok(Listen::Unix("/run/x".into())));
+        assert_eq!("127.0.0.1:1".parse(), Ok(Listen::Tcp(([127, 0, 0, 1], 1).into())));
+        for bad in ["", "unix:", "127.0.0.1", "127.0.0.1:99999"] {
+            assert!(bad.parse::<Listen>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn plaintext_stays_on_this_host() {
+        let with = |listen: &str| {
+            Config::load(RunArgs { plaintext: true, listen: Some(listen.parse().unwrap()), ..standalone() })
+        };
+        assert!(with("127.0.0.1:9465").is_ok());
+        assert!(with("[::1]:9465").is_ok());
+        assert!(with("unix:/run/vedette.sock").is_ok());
+        let error = with("0.0.0.0:9465").unwrap_err().to_string();
+        assert!(error.contains("loopback"), "{error}");
+    }
+
+    #[test]
+    fn files_are_for_standalone() {
+        assert!(Config::load(standalone()).is_ok());
+        assert!(Config::load(RunArgs { standalone: true, ..RunArgs::default() }).is_err());
+        assert!(Config::load(RunArgs::default()).is_ok());
+        assert!(Config::load(RunArgs { standalone: false, ..standalone() }).is_err());
+    }
+
+    #[test]
+    fn the_command_line_wins_over_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("controller.yaml");
+        std::fs::write(
+            &path,
+            "standalone: true\npolicies: [/a]\nlisten: 127.0.0.1:1\ndata: /d\nlimits: {alertsPerSecond: 5}\n",
+        )
+        .unwrap();
+        let config = Config::load(RunArgs {
+            config: Some(path.clone()),
+            listen: Some("127.0.0.1:2".parse().unwrap()),
+            ..standalone()
+        })
+        .unwrap();
+        assert_eq!(config.listen, Listen::Tcp(([127, 0, 0, 1], 2).into()));
+        assert_eq!(config.policies, [PathBuf::from("/a"), PathBuf::from("/p")]);
+        assert_eq!((config.data, config.tokens), ("/d".into(), "/d/tokens".into()));
+        assert_eq!(config.limits, Limits { alerts_per_second: 5, ..Limits::default() });
+
+        std::fs::write(&path, "standalone: true\nlisen: x\n").unwrap();
+        let error = Config::load(RunArgs { config: Some(path), ..standalone() }).unwrap_err().to_string();
+        assert!(error.contains("lisen") && error.contains('2'), "{error}");
+    }
+}

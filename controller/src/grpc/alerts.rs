@@ -1,0 +1,234 @@
+//! `AlertService`: takes alerts from agents, and shows them to people and tools.
+
+use std::{pin::Pin, sync::Arc};
+
+use tokio::sync::{Semaphore, mpsc};
+use tokio_stream::{Stream, wrappers::ReceiverStream};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+use vedette_proto::v1::{self, alert_service_server::AlertService, push_request::Message};
+
+use super::{
+    Counters,
+    agents::{self, Registry},
+    auth,
+    filter::Filter,
+    ingest::Ingest,
+    push::Pusher,
+};
+use crate::{
+    alert_log::{AlertLog, LogError, Position},
+    config::Limits,
+};
+
+/// Entries that are read of the log at once.
+const CHUNK: usize = 512;
+/// Most alerts of a page.
+const PAGE: usize = 1000;
+/// Most bytes of the alerts of a page.
+const PAGE_BYTES: usize = 3 << 20;
+/// Entries that are looked at for one page; then the page ends with what was found.
+const LOOKED_AT: u64 = 100_000;
+/// Readers at once.
+const READERS: usize = 64;
+/// Most characters of a spool's name.
+const SPOOL: usize = 128;
+
+/// `AlertService`.
+pub struct Alerts {
+    log: Arc<dyn AlertLog>,
+    ingest: Ingest,
+    registry: Arc<Registry>,
+    counters: Counters,
+    limits: Limits,
+    readers: Arc<Semaphore>,
+    stop: CancellationToken,
+}
+
+impl std::fmt::Debug for Alerts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Alerts")
+    }
+}
+
+impl Alerts {
+    /// Over these.
+    pub fn new(
+        log: Arc<dyn AlertLog>,
+        ingest: Ingest,
+        registry: Arc<Registry>,
+        counters: Counters,
+        limits: Limits,
+        stop: CancellationToken,
+    ) -> Self {
+        let readers = Arc::new(Semaphore::new(READERS));
+        Self { log, ingest, registry, counters, limits, readers, stop }
+    }
+}
+
+fn broken(error: LogError) -> Status {
+    Status::unavailable(error.to_string())
+}
+
+#[tonic::async_trait]
+impl AlertService for Alerts {
+    type PushStream = Pin<Box<dyn Stream<Item = Result<v1::PushResponse, Status>> + Send>>;
+    type TailStream = Pin<Box<dyn Stream<Item = Result<v1::TailResponse, Status>> + Send>>;
+
+    async fn push(
+        &self,
+        request: Request<Streaming<v1::PushRequest>>,
+    ) -> Result<Response<Self::PushStream>, Status> {
+        let identity = auth::caller(&request)?;
+        auth::agent(&identity)?;
+        let mut incoming = request.into_inner();
+        let first = tokio::time::timeout(super::FIRST_MESSAGE, incoming.message());
+        let first = first.await.map_err(|_| Status::deadline_exceeded("the hello did not come"))??;
+        let Some(Message::Hello(hello)) = first.and_then(|first| first.message) else {
+            return Err(Status::invalid_argument("the first message is a hello"));
+        };
+        auth::speaks_for(&identity, &hello.node)?;
+        if hello.spool.is_empty() || hello.spool.len() > SPOOL {
+            return Err(Status::invalid_argument("the spool has no name, or one that is too long"));
+        }
+        let (out, responses) = mpsc::channel(4);
+        let pusher = Pusher {
+            entered: self.registry.enter(&hello.node, agents::Stream::Push),
+            acknowledged: self.registry.pushed(&hello.node, &hello.spool),
+            quota: self.registry.quota(&hello.node),
+            registry: Arc::clone(&self.registry),
+            ingest: self.ingest.clone(),
+            counters: self.counters.clone(),
+            limits: self.limits,
+            node: hello.node.into(),
+            spool: hello.spool,
+            out,
+        };
+        tokio::spawn(pusher.run(incoming, self.stop.clone()));
+        Ok(Response::new(Box::pin(ReceiverStream::new(responses))))
+    }
+
+    async fn tail(&self, request: Request<v1::TailRequest>) -> Result<Response<Self::TailStream>, Status> {
+        auth::operator(&auth::caller(&request)?)?;
+        let request = request.into_inner();
+        let filter = Filter::new(request.filter)?;
+        let slot = Arc::clone(&self.readers)
+            .try_acquire_owned()
+            .map_err(|_| Status::resource_exhausted("there are too many readers"))?;
+        let (log, stop) = (Arc::clone(&self.log), self.stop.clone());
+        let (_, last) = log.range().await.map_err(broken)?;
+        let backlog = u64::from(request.backlog).min(PAGE as u64);
+        let (out, responses) = mpsc::channel(16);
+        tokio::spawn(async move {
+            let _slot = slot;
+            let tail = async {
+                let after = backlog_start(&*log, &filter, last, backlog).await?;
+                tail(&*log, &filter, after, &out).await
+            };
+            let end = tokio::select! {
+                ended = tail => ended.map_err(broken),
+                () = stop.cancelled() => Err(Status::unavailable("the controller stops")),
+                () = out.closed() => return,
+            };
+            if let Err(status) = end {
+                // Nobody may be there any more.
+                let _ = out.send(Err(status)).await;
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(responses))))
+    }
+
+    async fn query(&self, request: Request<v1::QueryRequest>) -> Result<Response<v1::QueryResponse>, Status> {
+        auth::operator(&auth::caller(&request)?)?;
+        let request = request.into_inner();
+        let filter = Filter::new(request.filter)?;
+        let _slot = self
+            .readers
+            .try_acquire()
+            .map_err(|_| Status::resource_exhausted("there are too many readers"))?;
+        let (_, last) = self.log.range().await.map_err(broken)?;
+        let before = match request.page_token.as_str() {
+            "" => last + 1,
+            token => token.parse().map_err(|_| Status::invalid_argument("that is no page token"))?,
+        };
+        let size = match request.page_size as usize {
+            0 => 100,
+            size => size.min(PAGE),
+        };
+        page(&*self.log, &filter, before.min(last + 1), size).await.map(Response::new).map_err(broken)
+    }
+}
+
+/// Sends what comes after the position, for as long as somebody reads.
+async fn tail(
+    log: &dyn AlertLog,
+    filter: &Filter,
+    mut after: Position,
+    out: &mpsc::Sender<Result<v1::TailResponse, Status>>,
+) -> Result<(), LogError> {
+    let mut missed = 0;
+    loop {
+        let entries = log.read(after, CHUNK).await?;
+        if entries.is_empty() {
+            log.wait(after).await;
+            continue;
+        }
+        for (position, entry) in entries {
+            // What every sink has may go before a slow reader has it.
+            missed += position.saturating_sub(after + 1);
+            after = position;
+            if let Some(mut response) = filter.apply(position, &entry) {
+                response.missed = std::mem::take(&mut missed);
+                if out.send(Ok(response)).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+/// The position after which so many wanted alerts are there already.
+async fn backlog_start(
+    log: &dyn AlertLog,
+    filter: &Filter,
+    last: Position,
+    backlog: u64,
+) -> Result<Position, LogError> {
+    if backlog == 0 {
+        return Ok(last);
+    }
+    let page = page(log, filter, last + 1, backlog as usize).await?;
+    Ok(page.alerts.last().map_or(last, |oldest| oldest.position.saturating_sub(1)))
+}
+
+/// The wanted alerts before a position, newest first.
+async fn page(
+    log: &dyn AlertLog,
+    filter: &Filter,
+    before: Position,
+    size: usize,
+) -> Result<v1::QueryResponse, LogError> {
+    let (first, _) = log.range().await?;
+    let mut page = v1::QueryResponse::default();
+    let (mut end, mut bytes) = (before, 0);
+    // Positions in [first, end) have not been looked at.
+    while first != 0 && end > first && before - end < LOOKED_AT {
+        let start = end.saturating_sub(CHUNK as u64).max(first);
+        let entries = log.read(start - 1, (end - start) as usize).await?;
+        for (position, entry) in entries.iter().rev().filter(|(position, _)| *position < end) {
+            if let Some(alert) = filter.apply(*position, entry) {
+                bytes += entry.json.len();
+                if page.alerts.len() == size || (bytes > PAGE_BYTES && !page.alerts.is_empty()) {
+                    page.next_page_token = (position + 1).to_string();
+                    return Ok(page);
+                }
+                page.alerts.push(alert);
+            }
+        }
+        end = start;
+    }
+    if first != 0 && end > first {
+        page.next_page_token = end.to_string();
+    }
+    Ok(page)
+}

@@ -1,0 +1,122 @@
+//! `vedette-controller run`: putting the parts together, and taking them apart in the right order.
+
+use std::{io::IsTerminal, sync::Arc, time::Duration};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::{
+    cli::RunArgs,
+    config::Config,
+    http::{self, Exposed},
+    tasks::Tasks,
+};
+
+/// How long the parts may take to write out what they hold at the end.
+const FINISH: Duration = Duration::from_secs(10);
+
+/// Why a run ended badly.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Something that was given is not as it must be. The text is for the person who gave it.
+    #[error("{0}")]
+    Input(String),
+    /// A part of the controller failed.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl RunError {
+    /// Bad input, with the program's name before the text.
+    pub fn input(error: impl std::fmt::Display) -> Self {
+        Self::Input(format!("vedette-controller: {error}"))
+    }
+
+    /// A fault of ours.
+    pub fn internal(error: impl std::fmt::Display) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+/// Runs until asked to stop.
+///
+/// # Errors
+/// What was given is not usable, or a part failed.
+pub fn run(args: RunArgs) -> Result<(), RunError> {
+    let config = Config::load(args).map_err(RunError::input)?;
+    start_logging(&config.log);
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(RunError::internal)?;
+    runtime.block_on(async {
+        // Before anything is started, so that an early Ctrl-C ends the start in order, too.
+        let mut signals = Signals::new().map_err(RunError::internal)?;
+        let mut tasks = Tasks::default();
+        let started = tokio::select! {
+            started = start(&config, &mut tasks) => started,
+            () = signals.end() => Ok(()),
+        };
+        let result = match started {
+            Ok(()) => tokio::select! {
+                () = signals.end() => Ok(()),
+                ended = tasks.ended() => Err(RunError::internal(ended)),
+            },
+            Err(error) => Err(error),
+        };
+        let finished = match tokio::time::timeout(FINISH, tasks.finish()).await {
+            Ok(finished) => finished.map_err(RunError::internal),
+            Err(_) => Err(RunError::Internal(format!("not everything ended within {}s", FINISH.as_secs()))),
+        };
+        result.and(finished)
+    })
+}
+
+/// Starts everything, in the order of who needs whom.
+async fn start(config: &Config, tasks: &mut Tasks) -> Result<(), RunError> {
+    let exposed = Arc::new(Exposed::default());
+    std::fs::create_dir_all(&config.data)
+        .map_err(|error| RunError::input(format_args!("cannot use {}: {error}", config.data.display())))?;
+    if let Some(address) = config.metrics {
+        let listener = http::bind(address)
+            .await
+            .map_err(|error| RunError::input(format_args!("cannot serve metrics on {address}: {error}")))?;
+        let (exposed, stop) = (Arc::clone(&exposed), tasks.stop());
+        tasks.spawn("the metrics server", async move {
+            http::serve(listener, exposed, stop).await;
+            Ok(())
+        });
+    }
+    eprintln!("ready: agents connect to {}", config.listen);
+    Ok(())
+}
+
+/// Sends our own log to stderr.
+fn start_logging(level: &str) {
+    let filter = tracing_subscriber::EnvFilter::try_new(level)
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let logger = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    // Fails only where a logger is set already, as in tests.
+    let _ = logger.try_init();
+}
+
+/// The signals that end the controller.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// Waits for Ctrl-C or SIGTERM.
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
