@@ -4,7 +4,7 @@
 //! keeps the event.
 
 use aya_ebpf::Global;
-use vedette_abi::{EVERY_SCOPE, Filter, Kind, ScopeKey};
+use vedette_abi::{EVERY_SCOPE, Filter, Kind, ScopeKey, filter_flags, name_set};
 
 use crate::{
     emit,
@@ -47,4 +47,15 @@ pub fn wants(kind: Kind, task: Task) -> bool {
 #[inline(always)]
 pub fn flag(flags: u64) -> bool {
     live().is_none_or(|(_, filter)| unsafe { (*filter).flags } & flags != 0)
+}
+
+/// Which set of names an open is held against, counted from 1; 0 where its names do not matter.
+#[inline(always)]
+pub fn names_of_opens(may_change: bool) -> u64 {
+    let Some((generation, filter)) = live() else { return 0 };
+    let every = if may_change { filter_flags::EVERY_WRITE } else { filter_flags::EVERY_READ };
+    if unsafe { (*filter).flags } & every != 0 {
+        return 0;
+    }
+    u64::from(name_set(generation as u32, may_change)) + 1
 }

@@ -19,6 +19,7 @@ mod filter;
 mod kernel;
 mod maps;
 mod mounts;
+mod names;
 mod path;
 mod probes;
 mod record;

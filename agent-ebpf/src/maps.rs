@@ -2,6 +2,7 @@
 
 use crate::{
     mounts::{KnownMounts, MountKey, Search},
+    names::Look,
     path::Walk,
     probes::Pending,
 };
@@ -11,8 +12,8 @@ use aya_ebpf::{
     maps::{Array, HashMap, LruHashMap, PerCpuArray, ProgramArray, RingBuf},
 };
 use vedette_abi::{
-    CALLS as CALLS_MAX, CallSpec, CpuState, DISPATCH_ROWS, Filter, IO_URING_OPS, Peer, PeerKey, RECORD_CAP,
-    ScopeKey,
+    CALLS as CALLS_MAX, CallSpec, CpuState, DISPATCH_ROWS, Filter, IO_URING_OPS, NAME_SETS, NameSet, Peer,
+    PeerKey, RECORD_CAP, ScopeKey,
 };
 
 /// Bytes behind [`RECORD_CAP`] so that the longest string may begin at the last offset.
@@ -33,6 +34,8 @@ pub struct PathBuf {
     pub walk: Walk,
     /// The search for another mount of the same file system.
     pub search: Search,
+    /// The look for names that rules ask for.
+    pub look: Look,
 }
 
 /// Process state: fork, exec, exit, control groups. The loader sets the size.
@@ -84,6 +87,10 @@ pub static GENERATION: Array<u32> = Array::with_max_entries(1, 0);
 /// Two generations of the filter.
 #[map]
 pub static FILTERS: Array<Filter> = Array::with_max_entries(2, 0);
+
+/// By generation and kind of open: the names that rules ask for ([`vedette_abi::name_set`]).
+#[map]
+pub static NAMES: Array<NameSet> = Array::with_max_entries(NAME_SETS, 0);
 
 /// By generation and control group: the scopes it is in. The loader sets the size.
 #[map]

@@ -12,7 +12,7 @@ use vedette_abi::{PATH_CAP, STDIO_PATH_CAP, path_flags};
 use crate::{
     kernel::{Dentry, Mount, SuperBlock, Task},
     maps::{PATHS, PathBuf},
-    mounts,
+    mounts, names,
     record::{Record, masked},
 };
 
@@ -80,8 +80,9 @@ pub struct Walked {
     mount_end: u16,
 }
 
+/// This CPU's buffer.
 #[inline(always)]
-fn this_cpu() -> Option<*mut PathBuf> {
+pub fn this_cpu() -> Option<*mut PathBuf> {
     PATHS.get_ptr_mut(unsafe { bpf_get_smp_processor_id() })
 }
 
@@ -134,6 +135,7 @@ unsafe extern "C" fn step(_index: u64, _context: *mut c_void) -> i64 {
         let to = (&raw mut (*buf).bytes).cast::<u8>().add(masked::<0xfff>(pos) as usize);
         *to = b'/';
         bpf_probe_read_kernel(to.add(1).cast(), masked::<0xff>(len) as u32, dentry.name_ptr().cast());
+        names::look(&mut (*buf).look, to.add(1), len);
     }
     if parent.is_null() || parent == at {
         // Not in a tree: a pipe, a socket, a memory file.
@@ -247,6 +249,8 @@ pub fn append_aliases(record: &mut Record, seen: &Seen, task: Task) -> u16 {
         if is_whole && usize::from(walked.mount_end) == home.len() + 1 && record.has_at(seen.at, home) {
             return 0;
         }
+        // This name is not walked to its root.
+        names::take_for_found();
         let len = record.append_kernel(home.as_ptr(), home.len() as u64);
         return len + append_through(record, seen, Mount::from_ptr(core::ptr::null()), root);
     }

@@ -4,6 +4,8 @@
 
 #[path = "support/harness.rs"]
 mod harness;
+#[path = "support/sensor.rs"]
+mod sensor;
 
 use std::{path::PathBuf, process::Command};
 
@@ -123,4 +125,63 @@ fn a_kind_is_reported_only_where_some_policy_wants_it() {
     let seen: Vec<bool> = groups.iter().map(of_container).collect();
     assert_eq!(seen, [true, false, false, true], "container; host; both");
     assert!(filtered > 0, "the rest was dropped in the kernel, and counted");
+}
+
+/// Opens `marker` in every way a file can be named, and some file that nobody asks for in between.
+fn open_by_every_name(directory: &std::path::Path) {
+    use std::os::unix::fs::symlink;
+    let (watched, other) = (directory.join("watched-name"), directory.join("other-name"));
+    std::fs::create_dir_all(directory.join("watched-directory/below")).unwrap();
+    for file in [&watched, &other, &directory.join("watched-directory/below/file")] {
+        std::fs::write(file, "x").unwrap();
+    }
+    symlink(&watched, directory.join("link")).unwrap();
+    symlink(&other, directory.join("watched-link")).unwrap();
+    let script = format!(
+        "cd {0} && exec 3<watched-name 4<./watched-name 5<watched-directory/../watched-name 6<{0}/watched-name \
+         7<link 8<watched-directory/below/file 9<other-name && cd watched-directory/below && exec 3<file && \
+         cd ../.. && exec 3<watched-link 4<{0}//other-name 5<./other-name && exec 3>>other-name",
+        directory.display()
+    );
+    assert!(Command::new("sh").args(["-c", &script]).status().unwrap().success());
+}
+
+#[test]
+fn opens_are_reported_by_the_names_that_rules_ask_for() {
+    if !may_load_bpf("filter") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let directory = dir.path().canonicalize().unwrap();
+    let policy = "- rule: r\n  desc: d\n  condition: >\n    evt.type in (open, openat) and evt.is_open_write = false and \
+                  (fd.filename in (watched-name, watched-link) or fd.name contains /watched-directory/)\n  output: o\n  priority: INFO\n";
+    let loaded = vedette_policy::PolicySet::load([vedette_policy::Source::new("t.yaml", policy)]);
+    let plan = vedette_agent::policies::plan(&loaded.set.unwrap());
+    let records = sensor::record_plan(&plan, || open_by_every_name(&directory));
+    let mut raw: Vec<String> = records
+        .iter()
+        .filter_map(|record| match &record.body {
+            Body::FileOpen { facts, path, raw, .. }
+                if facts.flags & 0o3 == 0 && path.starts_with(directory.as_os_str().as_encoded_bytes()) =>
+            {
+                Some(String::from_utf8_lossy(raw).replace(&directory.display().to_string(), "DIR"))
+            }
+            _ => None,
+        })
+        .collect();
+    raw.sort();
+    let seen: Vec<&str> = raw.iter().map(String::as_str).collect();
+    assert_eq!(
+        seen,
+        [
+            "./watched-name",
+            "DIR/watched-name",
+            "file",
+            "link",
+            "watched-directory/../watched-name",
+            "watched-directory/below/file",
+            "watched-link",
+            "watched-name",
+        ]
+    );
 }

@@ -143,7 +143,8 @@ fn peak_rss_mib() -> u64 {
 
 fn segments(directory: &Path, batches: u64) -> Figures {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let options = Options { keep_bytes: 0, ..Options::new(directory) };
+    // Segments of 16 MiB, so that there is one to remove.
+    let options = Options { keep_bytes: 0, limit: 256 << 20, ..Options::new(directory) };
     runtime.block_on(async {
         let log = EmbeddedLog::open(options).await.unwrap();
         log.advance("sink", 0).await.unwrap();

@@ -2,6 +2,7 @@
 
 pub mod built_in;
 pub mod files;
+pub mod kube;
 
 use std::sync::Arc;
 

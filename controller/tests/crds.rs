@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test says so by failing")]
 
-#[path = "support/structural.rs"]
+#[path = "cluster/structural.rs"]
 mod structural;
 
 use std::collections::BTreeMap;

@@ -1,18 +1,21 @@
 //! A file was opened: `open`, `creat`, `openat`, `openat2`, `open_by_handle_at`.
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use vedette_abi::{Call, FileOpen, Header, Kind, ProbeError, filter_flags, path_flags};
+use vedette_abi::{Call, FileOpen, Header, Kind, ProbeError, filter_flags, may_change, path_flags};
 
 use super::syscall::Exit;
 use crate::{
     emit, filter,
     kernel::Task,
+    names,
     path::{self, Place, Seen},
     record::Record,
 };
 
 /// Where the path is in the record.
 const PATH_AT: u64 = (size_of::<Header>() + size_of::<FileOpen>()) as u64;
+/// Of such a path not all names are known.
+const IN_DOUBT: u32 = path_flags::UNREADABLE | path_flags::CUT | path_flags::PSEUDO | path_flags::UNREACHABLE;
 const AT_FDCWD: i32 = -100;
 /// `O_WRONLY | O_CREAT | O_TRUNC`, which is what `creat` means.
 const CREAT_FLAGS: u32 = 0o1 | 0o100 | 0o1000;
@@ -33,14 +36,17 @@ pub fn file_open(ctx: BtfTracePointContext) -> i32 {
         emit::failed(Kind::FileOpen, ProbeError::NoScratch);
         return 0;
     };
-    fill(&exit, &mut record);
+    if !fill(&exit, &mut record) {
+        emit::filtered(Kind::FileOpen);
+        return 0;
+    }
     emit::emit(Kind::FileOpen, exit.call, exit.flags(), exit.task, record);
     0
 }
 
-/// Fills the body of a [`FileOpen`], and appends its strings.
+/// Fills the body of a [`FileOpen`], and appends its strings. Returns whether some rule can be about a file of these names.
 #[inline(always)]
-pub fn fill(exit: &Exit, record: &mut Record) {
+pub fn fill(exit: &Exit, record: &mut Record) -> bool {
     let body = record.body::<FileOpen>();
     body.ret = exit.ret;
     let [a, b, c, d, ..] = exit.args;
@@ -61,6 +67,9 @@ pub fn fill(exit: &Exit, record: &mut Record) {
         (body.dirfd, raw, body.flags, body.mode) = (a as i32, b, how[0] as u32, how[1] as u32);
         body.resolve = how[2] as u32;
     }
+    // Who opens is asked first: that needs no path.
+    names::begin(filter::names_of_opens(may_change(body.flags)));
+    names::look_at_program(exit.task);
     let (mut root, mut base_of_path) = (Place::NONE, Place::NONE);
     if !exit.is_elsewhere() {
         let fs = exit.task.fs();
@@ -92,6 +101,7 @@ pub fn fill(exit: &Exit, record: &mut Record) {
             Some(len) => {
                 body.raw_len = len;
                 is_absolute = record.byte_at(at) == b'/';
+                names::look_in(record, at, u64::from(len), PATH_AT, u64::from(body.path_len));
             }
             None => body.inode.path_flags |= path_flags::UNREADABLE,
         }
@@ -117,6 +127,9 @@ pub fn fill(exit: &Exit, record: &mut Record) {
     if let Some(seen) = &seen {
         body.alias_len = path::append_aliases(record, seen, exit.task);
     }
+    let is_wanted = names::found() || body.inode.path_flags & IN_DOUBT != 0;
+    names::begin(0);
+    is_wanted
 }
 
 /// Where a relative path begins.

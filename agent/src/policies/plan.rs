@@ -1,5 +1,6 @@
 //! What the loaded policies need of the kernel. Everything here may ask for too much, never for too little.
 
+mod opens;
 mod traffic;
 
 use vedette_abi::{EVERY_SCOPE, SCOPE_CONTAINER, SCOPE_HOST, SCOPE_POD};
@@ -20,6 +21,7 @@ const STDIO: &[FieldId] = &[
     FieldId::ProcStdoutType,
     FieldId::ProcStderrType,
     FieldId::ProcStdinName,
+    FieldId::ProcStdoutIno,
     FieldId::ProcStdoutName,
     FieldId::ProcStderrName,
 ];
@@ -29,12 +31,16 @@ const EXECS: &[EventType] = &[EventType::Execve, EventType::Execveat];
 
 /// The plan for a set of policies.
 pub fn plan(set: &PolicySet) -> Plan {
-    let mut plan = Plan::default();
+    let mut plan = Plan::of_named_opens();
     for (index, rule) in set.rules().iter().enumerate().filter(|(_, r)| r.is_active()) {
         let scopes = scopes(rule);
         let types = set.event_types_of(index);
         for event_type in types.iter() {
             plan.want(event_type.name(), scopes);
+        }
+        for may_change in [false, true] {
+            let need = opens::needed(rule, &types, may_change);
+            plan.want_opens(may_change, |names| need.put_into(names));
         }
         if EXECS.iter().any(|t| types.contains(*t)) && can_match_failed_exec(rule) {
             plan.want_failed_execs(scopes);

@@ -4,7 +4,7 @@ use aya::{
     Ebpf,
     maps::{Array, HashMap, MapData, MapError},
 };
-use vedette_abi::{DISPATCH_ROWS, Filter, IO_URING_OPS, ScopeKey};
+use vedette_abi::{DISPATCH_ROWS, Filter, IO_URING_OPS, NameSet, ScopeKey, name_set};
 
 use super::plan::Plan;
 
@@ -18,6 +18,11 @@ struct FilterPod(Filter);
 #[repr(transparent)]
 struct ScopeKeyPod(ScopeKey);
 
+/// A `NameSet` as aya wants it.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+struct NameSetPod(NameSet);
+
 // SAFETY: `#[repr(C)]` of integers without padding, which `record_struct!` asserts by size.
 #[allow(unsafe_code, reason = "aya asks for this promise about plain bytes")]
 unsafe impl aya::Pod for FilterPod {}
@@ -25,12 +30,17 @@ unsafe impl aya::Pod for FilterPod {}
 #[allow(unsafe_code, reason = "aya asks for this promise about plain bytes")]
 unsafe impl aya::Pod for ScopeKeyPod {}
 
+// SAFETY: as above.
+#[allow(unsafe_code, reason = "aya asks for this promise about plain bytes")]
+unsafe impl aya::Pod for NameSetPod {}
+
 /// The tables, open for writing.
 pub struct FilterTables {
     calls: Array<MapData, u16>,
     io_uring: Array<MapData, u16>,
     generation: Array<MapData, u32>,
     filters: Array<MapData, FilterPod>,
+    names: Array<MapData, NameSetPod>,
     scopes: HashMap<MapData, ScopeKeyPod, u64>,
     live: u32,
     /// The scopes of every control group that was told, so that a new generation has them too.
@@ -51,6 +61,7 @@ impl FilterTables {
             io_uring: map("IO_URING_CALLS")?.try_into()?,
             generation: map("GENERATION")?.try_into()?,
             filters: map("FILTERS")?.try_into()?,
+            names: map("NAMES")?.try_into()?,
             scopes: map("SCOPES")?.try_into()?,
             live: 0,
             groups: std::collections::HashMap::new(),
@@ -65,6 +76,9 @@ impl FilterTables {
     pub fn install(&mut self, plan: &Plan) -> Result<(), MapError> {
         let next = 1 - self.live;
         self.filters.set(next, FilterPod(plan.filter()), 0)?;
+        for (may_change, names) in [false, true].into_iter().zip(plan.names()) {
+            self.names.set(name_set(next, may_change), NameSetPod(*names), 0)?;
+        }
         for (cgroup, scopes) in &self.groups {
             let key = ScopeKeyPod(ScopeKey { generation: u64::from(next), cgroup: *cgroup });
             if self.scopes.insert(key, scopes, 0).is_err() {

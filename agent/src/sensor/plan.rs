@@ -2,16 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use vedette_abi::{Call, EVERY_SCOPE, Filter, IO_URING_CALLS, KINDS, Kind, filter_flags, io_uring_reports};
+use vedette_abi::{
+    Call, EVERY_SCOPE, Filter, IO_URING_CALLS, KINDS, Kind, NameSet, filter_flags, io_uring_reports,
+};
 
 /// What to trace, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// System calls to trace.
     pub calls: BTreeSet<Call>,
     /// By kind: the scopes in which it is wanted.
     wanted: [u64; KINDS],
     flags: u64,
+    /// Names of files that rules on opens ask for: of opens that change nothing, and of those that may.
+    names: [NameSet; 2],
     /// Event types that the policies name and that no program reports.
     pub unseen: BTreeSet<String>,
 }
@@ -28,11 +32,38 @@ const TRAFFIC: u64 = filter_flags::SEND_TCP
 
 impl Default for Plan {
     fn default() -> Self {
-        Self { calls: BTreeSet::new(), wanted: [0; KINDS], flags: 0, unseen: BTreeSet::new() }
+        Self {
+            calls: BTreeSet::new(),
+            wanted: [0; KINDS],
+            flags: EVERY_OPEN,
+            names: [NameSet { bits: [0; 256] }; 2],
+            unseen: BTreeSet::new(),
+        }
     }
 }
 
+/// The flags by which opens are wanted whatever the names of the file.
+const EVERY_OPEN: u64 = filter_flags::EVERY_READ | filter_flags::EVERY_WRITE;
+
 impl Plan {
+    /// A plan in which opens come up only where [`Self::want_opens`] has asked for their names.
+    pub fn of_named_opens() -> Self {
+        Self { flags: 0, ..Self::default() }
+    }
+
+    /// Asks for opens, those that may change something ([`vedette_abi::may_change`]) or those that do not, of files that
+    /// have certain names in their paths. `put` adds the names; where it returns false, for all of them.
+    pub fn want_opens(&mut self, may_change: bool, put: impl FnOnce(&mut NameSet) -> bool) {
+        if !put(&mut self.names[usize::from(may_change)]) {
+            self.flags |= if may_change { filter_flags::EVERY_WRITE } else { filter_flags::EVERY_READ };
+        }
+    }
+
+    /// The names that are asked for: of opens that change nothing, and of those that may.
+    pub fn names(&self) -> &[NameSet; 2] {
+        &self.names
+    }
+
     /// Asks for an event type by the name that policies use, in the given scopes.
     pub fn want(&mut self, event_type: &str, scopes: u64) {
         let mut calls = Call::ALL.iter().filter(|c| c.name() == event_type && c.kind() != Kind::ExecFailed);
@@ -91,6 +122,9 @@ impl Plan {
         both.flags |= other.flags;
         for (mine, theirs) in both.wanted.iter_mut().zip(other.wanted) {
             *mine |= theirs;
+        }
+        for (mine, theirs) in both.names.iter_mut().zip(&other.names) {
+            mine.bits.iter_mut().zip(theirs.bits).for_each(|(mine, theirs)| *mine |= theirs);
         }
         both
     }

@@ -1,5 +1,6 @@
 //! The table: for each built-in rule attacks, and everyday work that looks like them. A file for each tactic.
 
+mod availability;
 mod collection;
 mod command_and_control;
 mod container_administration;
@@ -69,6 +70,7 @@ impl Case {
 /// All cases.
 pub fn all() -> impl Iterator<Item = Case> {
     [
+        availability::CASES,
         collection::CASES,
         command_and_control::CASES,
         container_administration::CASES,

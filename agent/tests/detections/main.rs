@@ -58,7 +58,7 @@ fn main() -> ExitCode {
     let start = || Agent::start(["run", "--level", "audit", "--output", "json", "--events-ring", "64MiB"]);
     let shared = (!arguments.list).then(|| (start(), Scene::new(), Arc::clone(&rules))).map(Arc::new);
     if let Some((agent, ..)) = shared.as_deref() {
-        agent.wait_ready(PATIENCE);
+        agent.wait_ready(6 * PATIENCE);
     }
 
     let mut trials = Vec::new();

@@ -25,7 +25,7 @@ use serde_json::Value;
 const GATE: &str = "VEDETTE_BPF_TESTS";
 
 /// How long anything may take before a test gives up on it.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Whether this run may load BPF programs. Where it may not, says that the tests named `what` are left out;
 /// in CI that is a failure.

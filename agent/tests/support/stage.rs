@@ -9,7 +9,10 @@ use std::{
     os::unix::{fs::symlink, process::CommandExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
 use tempfile::TempDir;
@@ -20,23 +23,30 @@ use crate::act;
 pub struct Stage {
     directory: TempDir,
     numbers: AtomicUsize,
+    /// Directories of the host that were made, the outer ones first. They stay until the end, for several tests at once
+    /// may need one.
+    made: Mutex<Vec<PathBuf>>,
 }
 
-/// A file or directory that is removed when the test is done with it, with the directories made for it.
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let made = self.made.get_mut().map(std::mem::take).unwrap_or_default();
+        for directory in made.iter().rev() {
+            let _ = fs::remove_dir(directory);
+        }
+    }
+}
+
+/// A file or directory that is removed when the test is done with it.
 pub struct Made {
     /// Where it is.
     pub path: PathBuf,
-    /// Directories that were not there before, the deepest first.
-    parents: Vec<PathBuf>,
 }
 
 impl Drop for Made {
     fn drop(&mut self) {
         // The action may have removed it, or never made it.
         let _ = if self.path.is_dir() { fs::remove_dir_all(&self.path) } else { fs::remove_file(&self.path) };
-        for parent in &self.parents {
-            let _ = fs::remove_dir(parent);
-        }
     }
 }
 
@@ -52,7 +62,7 @@ impl Stage {
         let directory = tempfile::Builder::new().prefix("vedette-test-").tempdir_in("/var/lib").unwrap();
         let program = std::env::current_exe().unwrap();
         fs::copy(program, directory.path().join("helper")).unwrap();
-        Self { directory, numbers: AtomicUsize::new(0) }
+        Self { directory, numbers: AtomicUsize::new(0), made: Mutex::default() }
     }
 
     /// A name that no other test uses.
@@ -84,10 +94,12 @@ impl Stage {
 
     /// A free path for a file in a directory of the host; directories that are missing are made.
     pub fn place(&self, directory: &str) -> Made {
-        let missing: Vec<PathBuf> =
-            Path::new(directory).ancestors().take_while(|path| !path.exists()).map(Path::to_owned).collect();
+        let mut made = self.made.lock().unwrap();
+        let before = made.len();
+        made.extend(Path::new(directory).ancestors().take_while(|path| !path.exists()).map(Path::to_owned));
+        made[before..].reverse();
         fs::create_dir_all(directory).unwrap();
-        Made { path: Path::new(directory).join(self.fresh("vedette-test")), parents: missing }
+        Made { path: Path::new(directory).join(self.fresh("vedette-test")) }
     }
 
     /// A copy of a program of the system as `name`, in a new directory below `directory`.

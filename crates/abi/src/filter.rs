@@ -67,6 +67,10 @@ pub mod filter_flags {
     pub const DATA: u64 = 512;
     /// Some rule or output asks for the standard descriptors of new programs.
     pub const STDIO: u64 = 1024;
+    /// Some rule can match an open that changes nothing ([`crate::may_change`]), whatever the names of the file.
+    pub const EVERY_READ: u64 = 2048;
+    /// Some rule can match an open that may change something, whatever the names of the file.
+    pub const EVERY_WRITE: u64 = 4096;
 }
 
 /// Every scope at once.
@@ -77,3 +81,57 @@ pub const SCOPE_HOST: u64 = 1;
 pub const SCOPE_CONTAINER: u64 = 2;
 /// Control groups of containers in Kubernetes pods.
 pub const SCOPE_POD: u64 = 4;
+
+/// Bits of a [`NameSet`].
+pub const NAME_BITS: u32 = 16_384;
+
+/// Sets of names: for opens that change nothing and for those that may ([`may_change`]), in two generations.
+pub const NAME_SETS: u32 = 4;
+
+record_struct! {
+    /// Names of directories and files that rules ask for, a bit each ([`name_bit`]). Names may share a bit: then more
+    /// events are kept than need be, never fewer.
+    pub struct NameSet: 2048 {
+        /// The bits, 64 a word.
+        pub bits: [u64; 256],
+    }
+}
+
+/// Which set an open is held against.
+pub const fn name_set(generation: u32, may_change: bool) -> u32 {
+    (generation & 1) * 2 + may_change as u32
+}
+
+/// What a bit of a [`NameSet`] says of a name: the length, and one of these on top of it, are part of what is hashed.
+pub mod name_kind {
+    /// It is a directory or file in the path.
+    pub const WHOLE: u64 = 0;
+    /// A directory or file in the path begins with these [`PREFIX`] bytes.
+    pub const BEGINS: u64 = 1 << 60;
+    /// A directory or file in the path ends with these [`SUFFIX`] bytes.
+    pub const ENDS: u64 = 2 << 60;
+    /// The file of the program that opens has this name.
+    pub const PROGRAM: u64 = 3 << 60;
+    /// The name of that file begins with these [`PREFIX`] bytes.
+    pub const PROGRAM_BEGINS: u64 = 4 << 60;
+    /// Bytes of a beginning.
+    pub const PREFIX: u64 = 3;
+    /// Bytes of an end.
+    pub const SUFFIX: u64 = 4;
+}
+
+/// The bit of a name: by eight of its bytes (the first the lowest; what is behind its end does not matter), its length, and
+/// which of [`name_kind`] it is.
+#[inline(always)]
+pub const fn name_bit(kind: u64, bytes: u64, len: u64) -> u32 {
+    let kept = if len >= 8 { bytes } else { bytes & ((1 << (len * 8)) - 1) };
+    let mixed = (kept ^ kind).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (len << 32);
+    // Fibonacci hashing: the upper bits of the product are well mixed.
+    ((mixed ^ mixed >> 29).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 50) as u32
+}
+
+/// Whether an open with these flags may change something: it is for writing, or makes a file.
+pub const fn may_change(flags: u32) -> bool {
+    const O_CREAT: u32 = 0o100;
+    flags & 0o3 == 1 || flags & 0o3 == 2 || flags & O_CREAT != 0
+}

@@ -8,7 +8,9 @@
 //! what is not UTF-8 is replaced, and control characters are escaped.
 
 pub mod attack;
+mod ecs;
 mod event;
+mod falco;
 mod finding;
 mod format;
 mod gap;

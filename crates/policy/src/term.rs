@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::field::{FieldName, FieldType, Multiplicity};
-use crate::syntax::ast::Function;
+pub use crate::syntax::ast::Function;
 
 /// A field, or something computed from fields, with its names resolved.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

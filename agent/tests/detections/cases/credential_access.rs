@@ -69,7 +69,7 @@ pub const CASES: &[Case] = &[
         rule: "Second name given to a secret",
         attacks: &[
             act("hard_link_to_hashes", |s| {
-                s.run(Command::new("ln").arg("/etc/shadow").arg(&s.place("/etc")))
+                s.run(Command::new("ln").arg("/etc/shadow").arg(&s.place("/etc").path))
             })
             .showing(&["T1003.008"]),
             act("hard_link_to_key", |s| {
@@ -125,16 +125,28 @@ pub const CASES: &[Case] = &[
     },
     Case {
         rule: "Private key of a server read by a general tool",
-        attacks: &[act("cat", |s| {
-            let place = s.place("/etc/ssl/private");
-            fs::write(&place.path, "made by a test").unwrap();
-            s.run(Command::new("cat").arg(&place))
-        })],
+        attacks: &[
+            act("cat", |s| {
+                let place = s.place("/etc/ssl/private");
+                fs::write(&place.path, "made by a test").unwrap();
+                s.run(Command::new("cat").arg(&place))
+            })
+            .showing(&["T1552.004"]),
+            act("with_its_certificate", |s| {
+                let place = s.place("/etc/openvpn");
+                fs::create_dir(&place.path).unwrap();
+                let file = place.path.join("office.p12");
+                fs::write(&file, "made by a test").unwrap();
+                s.run(Command::new("base64").arg(file))
+            })
+            .showing(&["T1649"]),
+        ],
         evasions: &[act("builtin_of_a_shell", |s| {
             let place = s.place("/etc/pki/tls/private");
             fs::write(&place.path, "made by a test\n").unwrap();
             s.shell("read -r line < \"$1\"", &[os(&place)])
-        })],
+        })
+        .showing(&["T1552.004"])],
         benign: &[act("server_itself", |s| {
             let place = s.place("/etc/ssl/private");
             fs::write(&place.path, "made by a test").unwrap();

@@ -53,7 +53,7 @@ pub const CASES: &[Case] = &[
                 s.run(Command::new("mv").arg(&place).arg(s.directory()))
             }),
             act("led_into_nothing", |s| {
-                s.run(Command::new("ln").args(["-s", "/dev/null"]).arg(&s.place("/var/log/apt")))
+                s.run(Command::new("ln").args(["-s", "/dev/null"]).arg(&s.place("/var/log/apt").path))
             }),
             act("logins_rewritten", |s| s.run(&mut s.act(["write", "/var/log/wtmp"]))),
         ],
@@ -87,7 +87,7 @@ pub const CASES: &[Case] = &[
                 s.run(
                     detached(s.helper().to_str().unwrap())
                         .args(["--act", "create"])
-                        .arg(&s.place("/etc/rsyslog.d")),
+                        .arg(&s.place("/etc/rsyslog.d").path),
                 )
             })
             .showing(&["T1685"]),
@@ -95,18 +95,26 @@ pub const CASES: &[Case] = &[
                 s.run(
                     detached(s.helper().to_str().unwrap())
                         .args(["--act", "create"])
-                        .arg(&s.place("/etc/audit")),
+                        .arg(&s.place("/etc/audit").path),
                 )
+            })
+            .showing(&["T1685.004"]),
+            act("scanner", |s| s.run(s.act(["create"]).arg(&s.place("/etc/clamav").path)))
+                .showing(&["T1564.012"]),
+            act("service_led_into_nothing", |s| {
+                let place = s.place("/etc/systemd/system");
+                let unit = format!("{}-auditd.service", place.path.display());
+                s.shell("ln -s /dev/null \"$1\"; rm \"$1\"", &[os(&unit)])
             })
             .showing(&["T1685.004"]),
         ],
         evasions: &[
             act("moved_into_place", |s| {
-                s.run(detached("mv").arg(s.file("audit.rules")).arg(&s.place("/etc/audit/rules.d")))
+                s.run(detached("mv").arg(s.file("audit.rules")).arg(&s.place("/etc/audit/rules.d").path))
             })
             .showing(&["T1685.004"]),
             act("linked_into_place", |s| {
-                s.run(detached("ln").arg("-s").arg(s.file("empty.conf")).arg(&s.place("/etc/rsyslog.d")))
+                s.run(detached("ln").arg("-s").arg(s.file("empty.conf")).arg(&s.place("/etc/rsyslog.d").path))
             })
             .showing(&["T1685"]),
         ],
@@ -158,7 +166,9 @@ pub const CASES: &[Case] = &[
     },
     Case {
         rule: "Kernel settings changed by hand",
-        attacks: &[act("for_the_next_start", |s| s.run(s.act(["create"]).arg(&s.place("/etc/sysctl.d"))))],
+        attacks: &[act("for_the_next_start", |s| {
+            s.run(s.act(["create"]).arg(&s.place("/etc/sysctl.d").path))
+        })],
         evasions: &[],
         benign: &[act("read", |s| s.shell("cat /etc/sysctl.conf || true", &[]))],
     },
@@ -172,7 +182,10 @@ pub const CASES: &[Case] = &[
         })],
         evasions: &[act("profile_disabled", |s| {
             s.run(
-                Command::new("ln").arg("-s").arg(s.file("profile")).arg(&s.place("/etc/apparmor.d/disable")),
+                Command::new("ln")
+                    .arg("-s")
+                    .arg(s.file("profile"))
+                    .arg(&s.place("/etc/apparmor.d/disable").path),
             )
         })],
         benign: &[act("looked_at", |s| {
@@ -205,9 +218,9 @@ pub const CASES: &[Case] = &[
     },
     Case {
         rule: "Firewall settings changed",
-        attacks: &[act("created", |s| s.run(s.act(["create"]).arg(&s.place("/etc/iptables"))))],
+        attacks: &[act("created", |s| s.run(s.act(["create"]).arg(&s.place("/etc/iptables").path)))],
         evasions: &[act("moved_into_place", |s| {
-            s.run(detached("mv").arg(s.file("rules.v4")).arg(&s.place("/etc/iptables")))
+            s.run(detached("mv").arg(s.file("rules.v4")).arg(&s.place("/etc/iptables").path))
         })],
         benign: &[act("read", |s| {
             let place = s.place("/etc/iptables");
@@ -218,10 +231,10 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "Root certificate installed",
         attacks: &[act("copied", |s| {
-            s.run(detached("cp").arg(s.file("ca.crt")).arg(&s.place("/usr/local/share/ca-certificates")))
+            s.run(detached("cp").arg(s.file("ca.crt")).arg(&s.place("/usr/local/share/ca-certificates").path))
         })],
         evasions: &[act("linked", |s| {
-            s.run(detached("ln").arg("-s").arg(s.file("ca.pem")).arg(&s.place("/etc/ssl/certs")))
+            s.run(detached("ln").arg("-s").arg(s.file("ca.pem")).arg(&s.place("/etc/ssl/certs").path))
         })],
         benign: &[act("read", |s| {
             let place = s.place("/usr/local/share/ca-certificates");
@@ -231,9 +244,9 @@ pub const CASES: &[Case] = &[
     },
     Case {
         rule: "Records of packages changed",
-        attacks: &[act("checksums", |s| s.run(s.act(["create"]).arg(&s.place("/var/lib/dpkg/info"))))],
+        attacks: &[act("checksums", |s| s.run(s.act(["create"]).arg(&s.place("/var/lib/dpkg/info").path)))],
         evasions: &[act("moved_into_place", |s| {
-            s.run(Command::new("mv").arg(s.file("x.md5sums")).arg(&s.place("/var/lib/dpkg/info")))
+            s.run(Command::new("mv").arg(s.file("x.md5sums")).arg(&s.place("/var/lib/dpkg/info").path))
         })],
         benign: &[act("read", |s| s.run(Command::new("dpkg").args(["-s", "dpkg"])))],
     },
@@ -270,11 +283,14 @@ pub const CASES: &[Case] = &[
         })],
     },
     Case {
-        rule: "Shell without a history started",
+        rule: "Command history switched off",
         attacks: &[act("no_file", |s| {
             s.run(detached("bash").args(["-c", "true"]).env("HISTFILE", "/dev/null"))
         })],
-        evasions: &[act("no_lines", |s| s.run(detached("bash").args(["-c", "true"]).env("HISTSIZE", "0")))],
+        evasions: &[
+            act("exported", |s| s.run(detached("bash").args(["-c", "export HISTFILE=/dev/null; /bin/true"]))),
+            act("no_lines", |s| s.run(detached("bash").args(["-c", "true"]).env("HISTSIZE", "0"))),
+        ],
         benign: &[act("another_file", |s| {
             s.run(
                 detached("bash")

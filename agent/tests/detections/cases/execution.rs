@@ -168,4 +168,24 @@ pub const CASES: &[Case] = &[
             s.run(&mut s.act_by(&s.executable("kubectl"), ["nothing", "get", "pods"]))
         })],
     },
+    Case {
+        rule: "Interactive shell in a container",
+        attacks: &[act("exec_with_a_terminal", |s| {
+            let container = s.container(Options::default());
+            s.run(&mut container.command(&Exec::new(["/bin/sh", "-c", "id -u"]).terminal()))
+        })],
+        evasions: &[],
+        benign: &[act("command_without_a_terminal", |s| {
+            s.run(&mut s.container(Options::default()).command(&Exec::new(["/bin/sh", "-c", "id -u"])))
+        })],
+    },
+    Case {
+        rule: "Shell started by a Java application",
+        attacks: &[act("java", |s| {
+            let mut command = Command::new("setsid");
+            s.run(command.arg("-w").arg(s.named("java")).args(["--act", "run", "/bin/sh", "-c", "id -u"]))
+        })],
+        evasions: &[],
+        benign: &[act("no_shell", |s| s.run(&mut s.act_by(&s.named("java"), ["run", "/bin/true"])))],
+    },
 ];

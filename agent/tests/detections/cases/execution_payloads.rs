@@ -119,8 +119,11 @@ pub const CASES: &[Case] = &[
             script(s, "base64 /bin/true > $1/t; base64 -d $1/t > $1/p; chmod +x $1/p; $1/p")
         })],
         evasions: &[
+            act("renamed", |s| {
+                script(s, "base64 /bin/true > $1/t; base64 -d $1/t > $1/n; chmod +x $1/n; mv $1/n $1/p; $1/p")
+            }),
             act("xxd", |s| script(s, "xxd -p /bin/true > $1/t; xxd -r -p $1/t > $1/p; chmod +x $1/p; $1/p")),
-            act("gzip", |s| script(s, "gzip -c /bin/true > $1/t; gzip -dc $1/t > $1/p; chmod +x $1/p; $1/p")),
+            act("gzip", |s| script_in_tmp(s, "gzip -c /bin/true > $1/t; gzip -dc $1/t > $1/p; chmod +x $1/p; $1/p")),
         ],
         benign: &[act("decoded_and_something_else_run", |s| {
             script(s, "base64 /bin/true > $1/t; base64 -d $1/t > $1/p; cp /bin/true $1/q; $1/q; cat $1/p")
@@ -132,7 +135,7 @@ pub const CASES: &[Case] = &[
             act("base64", |s| script(s, "echo aWQgLXUK | base64 -d > $1/s; sh $1/s")),
             act("python", |s| script(s, "echo cHJpbnQoMSkK | base64 -d > $1/s; /usr/bin/python3 $1/s")),
         ],
-        evasions: &[act("as_a_program", |s| {
+        evasions: &[act("renamed", |s| script(s, "echo aWQgLXUK | base64 -d > $1/s; mv $1/s $1/t; sh $1/t")), act("as_a_program", |s| {
             script(s, "echo IyEvYmluL3NoCmlkIC11Cg== | openssl base64 -d > $1/s; chmod +x $1/s; cd $1; ./s")
         })],
         benign: &[act("decoded_settings", |s| {
@@ -188,7 +191,11 @@ os.spawnl(os.P_WAIT, name, name)";
             })
             .showing(&["T1570"]),
         ],
-        evasions: &[],
+        evasions: &[act("renamed", |s| {
+            let text = "curl -s -o $1/p http://127.0.0.1:$2/; chmod +x $1/p; mv $1/p $1/q; $1/q";
+            served(s, text, &program_over_http())
+        })
+        .showing(&["T1105"])],
         benign: &[act("downloaded_and_read", |s| {
             served(s, "curl -s -o $1/p http://127.0.0.1:$2/; cat $1/p; /bin/true", HTTP)
         })],

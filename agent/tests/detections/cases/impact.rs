@@ -8,10 +8,7 @@ use std::{
 };
 
 use super::{Case, act, os};
-use crate::{
-    container::{Exec, Options},
-    stage::{Made, Stage},
-};
+use crate::stage::{Made, Stage};
 
 /// Endings of documents, as people have them.
 const ENDINGS: &[&str] = &["pdf", "docx", "xlsx", "jpg", "txt", "csv", "odt", "png"];
@@ -175,8 +172,7 @@ pub const CASES: &[Case] = &[
             }),
             act("a_command_for_each", |s| {
                 let place = filled(s, "/etc", 40);
-                let link = s.link_to(place.path.to_str().unwrap());
-                s.run(Command::new("find").arg("-L").arg(link).args(["-type", "f", "-exec", "rm", "{}", ";"]))
+                s.run(Command::new("find").arg(&place).args(["-type", "f", "-exec", "rm", "{}", ";"]))
             }),
         ],
         benign: &[act("another_directory", |s| {
@@ -306,71 +302,6 @@ pub const CASES: &[Case] = &[
             with_own_mounts(s, script, &[])
         })],
         benign: &[act("listed", |s| s.shell("ls -R /sys/firmware > /dev/null", &[]))],
-    },
-    Case {
-        rule: "Several services stopped",
-        attacks: &[act("one_after_the_other", |s| {
-            let script = "for service in mysql postgresql clamav-daemon; do systemctl stop vedette-test-$service || :; done";
-            detached(s, script, &[])
-        })],
-        evasions: &[act("by_their_names", |s| {
-            let script = "for name in mysqld-test veeamservice-test falcon-sensor-test; do pkill -9 -x $name || :; done";
-            detached(s, script, &[])
-        })],
-        benign: &[act("one_of_them_and_a_look", |s| {
-            let script =
-                "systemctl stop vedette-test-mysql || :; systemctl status postgresql redis clamd || :";
-            detached(s, script, &[])
-        })],
-    },
-    Case {
-        rule: "Several accounts locked or removed",
-        // On a copy of /etc that only this process sees.
-        attacks: &[act("by_the_tools", |s| {
-            let script = "cp -a /etc/. \"$1\"; mount --bind \"$1\" /etc
-                for name in vedette1 vedette2 vedette3; do useradd -M -N \"$name\"; done
-                passwd -q -l vedette1; usermod -L vedette2; userdel vedette3";
-            let copy = s.directory();
-            s.run(
-                Command::new("setsid")
-                    .args(["-w", "unshare", "-m", "--", "/bin/sh", "-euc", script, "sh"])
-                    .arg(copy),
-            )
-        })],
-        evasions: &[],
-        benign: &[act("one_of_them", |s| {
-            let script =
-                "cp -a /etc/. \"$1\"; mount --bind \"$1\" /etc; useradd -M -N vedette1; usermod -L vedette1";
-            let copy = s.directory();
-            s.run(
-                Command::new("setsid")
-                    .args(["-w", "unshare", "-m", "--", "/bin/sh", "-euc", script, "sh"])
-                    .arg(copy),
-            )
-        })],
-    },
-    Case {
-        rule: "Kernel command key used",
-        // Opened, and nothing written. Where the kernel is built without it, a file stands for it, in a name space
-        // of mounts in which nothing else is below /proc.
-        attacks: &[act("opened", |s| {
-            if Path::new("/proc/sysrq-trigger").exists() {
-                return s.run(&mut s.act(["write", "/proc/sysrq-trigger"]));
-            }
-            with_own_mounts(s, "mount -t tmpfs none /proc; : > /proc/sysrq-trigger", &[])
-        })],
-        evasions: &[],
-        benign: &[act("setting_read", |s| s.run(Command::new("cat").arg("/proc/sys/kernel/panic")))],
-    },
-    Case {
-        rule: "Machine ordered to go down",
-        // A container may not, and has but its own first process to lose.
-        attacks: &[act("in_a_container", |s| {
-            let container = s.container(Options::default());
-            s.run(&mut container.command(&Exec::new(["sh", "-c", "reboot -f || :"])))
-        })],
-        evasions: &[],
-        benign: &[act("asked_for_its_state", |s| s.shell("systemctl is-system-running || :", &[]))],
     },
     Case {
         rule: "Pages of a web server replaced",

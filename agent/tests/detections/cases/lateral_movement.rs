@@ -45,9 +45,10 @@ pub const CASES: &[Case] = &[
     },
     Case {
         rule: "Foreign program used an agent for SSH keys",
-        attacks: &[act("of_no_package", |s| {
+        attacks: &[act("program_in_tmp", |s| {
+            let (_made, program) = s.copy_of(s.helper().to_str().unwrap(), "/tmp", "ssh");
             let script = "eval \"$(ssh-agent)\"; \"$1\" --act connect-unix \"$SSH_AUTH_SOCK\"; ssh-agent -k";
-            s.shell(script, &[os(&s.helper())])
+            s.shell(script, &[os(&program)])
         })],
         evasions: &[act("relay_through_a_link", |s| {
             let script = "eval \"$(ssh-agent)\"; ln -s \"$SSH_AUTH_SOCK\" \"$2\"; \
@@ -55,6 +56,17 @@ pub const CASES: &[Case] = &[
                 ssh-agent -k";
             s.shell(script, &[os(&s.helper()), os(&s.directory().join("link"))])
         })],
+        benign: &[act("its_own_client", |s| {
+            s.shell("eval \"$(ssh-agent)\"; ssh-add -l || true; ssh-agent -k", &[])
+        })],
+    },
+    Case {
+        rule: "Unusual program used an agent for SSH keys",
+        attacks: &[act("of_no_package", |s| {
+            let script = "eval \"$(ssh-agent)\"; \"$1\" --act connect-unix \"$SSH_AUTH_SOCK\"; ssh-agent -k";
+            s.shell(script, &[os(&s.helper())])
+        })],
+        evasions: &[],
         benign: &[act("its_own_client", |s| {
             s.shell("eval \"$(ssh-agent)\"; ssh-add -l || true; ssh-agent -k", &[])
         })],

@@ -50,7 +50,7 @@ pub const CASES: &[Case] = &[
         evasions: &[
             act("another_program", |s| {
                 let (_made, program) = set_uid(s, "/bin/true", "helper");
-                s.run(s.act([os("exec-user"), os(USER), os(&program)]).env("LOCPATH", "/tmp"))
+                s.run(s.act([os("exec-user"), os(USER), os(&program)]).env("GCONV_PATH", "/tmp"))
             }),
             act("preload", |s| {
                 let preload = "/tmp/vedette-test-none.so";
@@ -192,7 +192,7 @@ pub const CASES: &[Case] = &[
         })],
     },
     Case {
-        rule: "Set-gid bit given",
+        rule: "Set-gid bit, or set-uid bit of a user given",
         attacks: &[act("chmod", |s| {
             let (_made, program) = dropped(s, "/bin/true", "program");
             s.shell("chmod 2755 \"$1\"", &[os(&program)])

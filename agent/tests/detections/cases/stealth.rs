@@ -5,7 +5,7 @@ pub mod names;
 
 use std::{fs, process::Command};
 
-use super::{Case, act, os};
+use super::{Case, act};
 
 /// A file through which the bytes of memory or of a disk can be read, of those that this host lets root open.
 fn raw_bytes() -> Option<String> {
@@ -81,16 +81,6 @@ pub const CASES: &[Case] = &[
         })],
     },
     Case {
-        rule: "Kernel module from an unusual place",
-        attacks: &[act("file", |s| s.run(s.act(["load-module"]).arg(s.file("rootkit.ko"))))],
-        evasions: &[act("image_in_memory", |s| {
-            s.run(s.act(["load-module-image"]).arg(s.file("rootkit.ko")))
-        })],
-        benign: &[act("listed", |s| {
-            s.shell("cat /proc/modules || true; cat \"$1\"", &[os(&s.file("module.ko"))])
-        })],
-    },
-    Case {
         rule: "Secret opened through io_uring",
         attacks: &[act("hashes", |s| s.run(s.act(["uring-read"]).arg("/etc/shadow")))],
         evasions: &[],
@@ -104,14 +94,6 @@ pub const CASES: &[Case] = &[
         })],
         evasions: &[],
         benign: &[act("program_elsewhere", |s| s.run(s.act(["uring-read"]).arg("/etc/hosts")))],
-    },
-    Case {
-        rule: "Program sees whether it is being traced",
-        attacks: &[act("asked", |s| s.run(&mut s.act(["be-traced"])))],
-        evasions: &[],
-        benign: &[act("by_a_debugger", |s| {
-            s.run(Command::new("strace").args(["-o", "/dev/null", "/bin/true"]))
-        })],
     },
     Case {
         rule: "Program from a temporary directory detached itself",

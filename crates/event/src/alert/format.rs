@@ -5,7 +5,7 @@ use std::{fmt, io, str::FromStr};
 use serde::Serialize;
 use serde_json::ser::Formatter;
 
-use super::{Alert, ocsf, text};
+use super::{Alert, ecs, falco, ocsf, text};
 
 /// A format of alerts, one line each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,6 +19,10 @@ pub enum Format {
     Json,
     /// Open Cybersecurity Schema Framework, Detection Finding.
     Ocsf,
+    /// Elastic Common Schema.
+    Ecs,
+    /// Falco's JSON and no more.
+    Falco,
 }
 
 impl FromStr for Format {
@@ -29,7 +33,9 @@ impl FromStr for Format {
             "text" => Ok(Self::Text { color: false }),
             "json" => Ok(Self::Json),
             "ocsf" => Ok(Self::Ocsf),
-            other => Err(format!("`{other}` is no format; there are text, json and ocsf")),
+            "ecs" => Ok(Self::Ecs),
+            "falco" => Ok(Self::Falco),
+            other => Err(format!("`{other}` is no format; there are text, json, ocsf, ecs and falco")),
         }
     }
 }
@@ -40,6 +46,8 @@ impl fmt::Display for Format {
             Self::Text { .. } => "text",
             Self::Json => "json",
             Self::Ocsf => "ocsf",
+            Self::Ecs => "ecs",
+            Self::Falco => "falco",
         })
     }
 }
@@ -61,6 +69,8 @@ impl Format {
             }
             Self::Json => write_json(alert, out),
             Self::Ocsf => write_json(&ocsf::DetectionFinding::from(alert), out),
+            Self::Ecs => write_json(&ecs::EcsAlert::from(alert), out),
+            Self::Falco => write_json(&falco::FalcoAlert::from(alert), out),
         };
         match written {
             Ok(()) => out.push(b'\n'),

@@ -7,8 +7,14 @@ use super::samples::*;
 use super::*;
 use crate::Body;
 
-const FORMATS: [Format; 4] =
-    [Format::Text { color: false }, Format::Text { color: true }, Format::Json, Format::Ocsf];
+const FORMATS: [Format; 6] = [
+    Format::Text { color: false },
+    Format::Text { color: true },
+    Format::Json,
+    Format::Ocsf,
+    Format::Ecs,
+    Format::Falco,
+];
 
 fn line(alert: &Alert, format: Format) -> String {
     let mut out = Vec::new();
@@ -56,24 +62,43 @@ fn serde_transcode<'de>(
 #[test]
 fn text_of_a_host_alert() {
     let text = line(&host_alert(), Format::Text { color: false });
-    assert_snapshot!(text.trim_end(), @"05:40:34.123Z Warning Sensitive file opened: Sensitive file opened for reading (file=/etc/shadow process=cat) | user ada as root on n7.example.org | cat ← bash ← sshd");
+    assert_snapshot!(text.trim_end(), @"05:40:34.123Z Warning Sensitive file opened: Sensitive file opened for reading (file=/etc/shadow process=cat) | user ada as root on n7.example.org | cat (pid 300) ← bash ← sshd");
+}
+
+#[test]
+fn a_long_ancestry_is_told_from_both_ends_and_a_long_message_is_cut() {
+    let mut alert = host_alert();
+    let bash = alert.process.ancestors[0].clone();
+    let named = |name: &str| {
+        let mut ancestor = bash.clone();
+        ancestor.name = name.to_owned();
+        ancestor
+    };
+    let names = ["bash", "bash", "a", "b", "c", "d", "e", "f", "f", "g", "sshd", "systemd"];
+    alert.process.ancestors = names.map(named).to_vec();
+    let text = line(&alert, Format::Text { color: false });
+    let told = "| cat (pid 300) ← bash ×2 ← a ← b ← c ← d ← e ← … ← sshd ← systemd";
+    assert!(text.trim_end().ends_with(told), "{text}");
+    alert.output = format!("05:40:34.123456789: Warning {}", "ü".repeat(4000));
+    let text = line(&alert, Format::Text { color: false });
+    assert!(text.len() < 700 && text.contains("ü… | user"), "{text}");
 }
 
 #[test]
 fn text_of_a_pod_alert() {
     let text = line(&pod_alert(), Format::Text { color: false });
-    assert_snapshot!(text.trim_end(), @"05:40:34.123Z Critical Scan, then a way out: Metadata service reached by cat [denied] [sequence of 2 events] | user ada as root in container web (0123456789ab) of pod shop/web-5c9-x | cat ← bash ← sshd [12 events lost before this]");
+    assert_snapshot!(text.trim_end(), @"05:40:34.123Z Critical Scan, then a way out: Metadata service reached by cat [denied] [sequence of 2 events] | user ada as root in container web (0123456789ab) of pod shop/web-5c9-x | cat (pid 300) ← bash ← sshd [12 events lost before this]");
 }
 
 #[test]
 fn text_of_an_alert_that_says_what_to_do() {
     let alert = guided_alert();
     let text = line(&alert, Format::Text { color: false });
-    assert_snapshot!(text.trim_end(), @"05:40:34.123Z Warning [strict] Sensitive file opened: Sensitive file opened for reading (file=/etc/shadow process=cat) | user www-data as root (logged in as ada) on n7.example.org | cat ← bash ← sshd | → Find out who ran it; if nobody knows, change this machine's passwords.");
+    assert_snapshot!(text.trim_end(), @"05:40:34.123Z Warning [strict] Sensitive file opened: Sensitive file opened for reading (file=/etc/shadow process=cat) | user www-data as root (logged in as ada) on n7.example.org | cat (pid 300) ← bash ← sshd | → Find out who ran it; if nobody knows, change this machine's passwords.");
     let colored = line(&alert, Format::Text { color: true });
-    assert_snapshot!(colored.trim_end().replace('\u{1b}', "ESC"), @"ESC[2m05:40:34.123ZESC[0m ESC[33mWarningESC[0m ESC[2m[strict]ESC[0m ESC[1mSensitive file openedESC[0m: Sensitive file opened for reading (file=/etc/shadow process=cat) ESC[2m| user www-data as root (logged in as ada) on n7.example.org | cat ← bash ← sshdESC[0m | ESC[1m→ESC[0m Find out who ran it; if nobody knows, change this machine's passwords.");
+    assert_snapshot!(colored.trim_end().replace('\u{1b}', "ESC"), @"ESC[2m05:40:34.123ZESC[0m ESC[33mWarningESC[0m ESC[2m[strict]ESC[0m ESC[1mSensitive file openedESC[0m: Sensitive file opened for reading (file=/etc/shadow process=cat) ESC[2m| user www-data as root (logged in as ada) on n7.example.org | cat (pid 300) ← bash ← sshdESC[0m | ESC[1m→ESC[0m Find out who ran it; if nobody knows, change this machine's passwords.");
     // Machines pass on the same, and the rule's own words can be had of it.
-    assert_snapshot!(alert.output, @"05:40:34.123456789: Warning Sensitive file opened for reading (file=/etc/shadow process=cat) | user www-data as root (logged in as ada) on n7.example.org | cat ← bash ← sshd | → Find out who ran it; if nobody knows, change this machine's passwords.");
+    assert_snapshot!(alert.output, @"05:40:34.123456789: Warning Sensitive file opened for reading (file=/etc/shadow process=cat) | user www-data as root (logged in as ada) on n7.example.org | cat (pid 300) ← bash ← sshd | → Find out who ran it; if nobody knows, change this machine's passwords.");
     assert_eq!(alert.message(), "Sensitive file opened for reading (file=/etc/shadow process=cat)");
 }
 
@@ -86,7 +111,7 @@ fn json_of_an_alert_that_says_what_to_do() {
 fn text_in_colour_is_the_same_text() {
     let alert = pod_alert();
     let colored = line(&alert, Format::Text { color: true });
-    assert_snapshot!(colored.trim_end().replace('\u{1b}', "ESC"), @"ESC[2m05:40:34.123ZESC[0m ESC[1mESC[31mCriticalESC[0m ESC[1mScan, then a way outESC[0m: Metadata service reached by cat ESC[1mESC[35m[denied]ESC[0m [sequence of 2 events] ESC[2m| user ada as root in container web (0123456789ab) of pod shop/web-5c9-x | cat ← bash ← sshdESC[0m ESC[31m[12 events lost before this]ESC[0m");
+    assert_snapshot!(colored.trim_end().replace('\u{1b}', "ESC"), @"ESC[2m05:40:34.123ZESC[0m ESC[1mESC[31mCriticalESC[0m ESC[1mScan, then a way outESC[0m: Metadata service reached by cat ESC[1mESC[35m[denied]ESC[0m [sequence of 2 events] ESC[2m| user ada as root in container web (0123456789ab) of pod shop/web-5c9-x | cat (pid 300) ← bash ← sshdESC[0m ESC[31m[12 events lost before this]ESC[0m");
     let mut plain = String::new();
     let mut rest = colored.as_str();
     while let Some((before, after)) = rest.split_once("\u{1b}[") {
@@ -123,6 +148,21 @@ fn ocsf_of_a_host_alert() {
 #[test]
 fn ocsf_of_a_pod_alert() {
     assert_snapshot!(pretty(&pod_alert(), Format::Ocsf));
+}
+
+#[test]
+fn ecs_of_a_host_alert() {
+    assert_snapshot!(pretty(&host_alert(), Format::Ecs));
+}
+
+#[test]
+fn ecs_of_a_pod_alert() {
+    assert_snapshot!(pretty(&pod_alert(), Format::Ecs));
+}
+
+#[test]
+fn falco_json_has_no_other_keys() {
+    assert_snapshot!(pretty(&pod_alert(), Format::Falco));
 }
 
 #[test]
@@ -258,6 +298,8 @@ fn assert_one_harmless_line(alert: &Alert) {
             Format::Text { .. } => {}
             Format::Json => assert_eq!(&serde_json::from_str::<Alert>(text).unwrap(), alert),
             Format::Ocsf => assert_eq!(serde_json::from_str::<Value>(text).unwrap()["class_uid"], 2004),
+            Format::Ecs => assert_eq!(serde_json::from_str::<Value>(text).unwrap()["event"]["kind"], "alert"),
+            Format::Falco => assert!(serde_json::from_str::<Value>(text).unwrap()["output"].is_string()),
         }
     }
 }

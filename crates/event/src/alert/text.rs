@@ -23,7 +23,8 @@ pub(super) fn write(alert: &Alert, color: bool, out: &mut impl Write) -> fmt::Re
         write!(out, "{dim}[{}]{dim:#} ", alert.level)?;
     }
     let bold = paint(BOLD);
-    write!(out, "{bold}{}{bold:#}: {}", Escaped(&alert.rule), Escaped(alert.message()))?;
+    let (message, more) = cut(alert.message());
+    write!(out, "{bold}{}{bold:#}: {}{more}", Escaped(&alert.rule), Escaped(message))?;
     if let Some(done) = done(alert.action.taken) {
         let style = paint(AnsiColor::Magenta.on_default().bold());
         write!(out, " {style}[{done}]{style:#}")?;
@@ -83,17 +84,50 @@ fn whom(alert: &Alert) -> String {
     text
 }
 
-/// The process and its ancestors: `cat ← bash ← sshd`.
+/// Names of ancestors that are told; of more, those in the middle are left out: who did it and who let them in count.
+const NEAREST: usize = 6;
+const FARTHEST: usize = 2;
+
+/// The process and its ancestors, the same names in a row as one: `cat (pid 812) ← bash ×2 ← sshd`.
 fn ancestry(alert: &Alert) -> String {
-    let mut text = alert.process.display_name().to_string();
-    for ancestor in &alert.process.ancestors {
-        text += " ← ";
-        text += &ancestor.display_name();
+    let process = &alert.process;
+    let mut text = process.display_name();
+    if !process.name.is_empty() {
+        text += &format!(" (pid {})", process.pid);
     }
-    if alert.process.ancestors_truncated {
+    let mut runs: Vec<(String, usize)> = Vec::new();
+    for name in process.ancestors.iter().map(|ancestor| ancestor.display_name()) {
+        match runs.last_mut() {
+            Some((last, times)) if *last == *name => *times += 1,
+            _ => runs.push((name.to_string(), 1)),
+        }
+    }
+    let left_out = NEAREST..runs.len().saturating_sub(FARTHEST);
+    for (index, (name, times)) in runs.iter().enumerate() {
+        if left_out.contains(&index) {
+            if index == left_out.start {
+                text += " ← …";
+            }
+            continue;
+        }
+        text += " ← ";
+        text += name;
+        if *times > 1 {
+            text += &format!(" ×{times}");
+        }
+    }
+    if process.ancestors_truncated {
         text += " ← …";
     }
     text
+}
+
+/// Bytes of a rule's own words that a line holds; all of them are in the JSON.
+const LONGEST: usize = 480;
+
+/// Cut where it would fill the terminal.
+fn cut(message: &str) -> (&str, &'static str) {
+    if message.len() <= LONGEST { (message, "") } else { (&message[..message.floor_char_boundary(LONGEST)], "…") }
 }
 
 fn done(taken: TakenAction) -> Option<&'static str> {

@@ -138,6 +138,7 @@ fields! {
     ProcIsExeFromMemfd "proc.is_exe_from_memfd" Bool None One Always Subject 1 true "Whether the executable is a memfd, a file that exists in memory only.";
     ProcIsSidLeader "proc.is_sid_leader" Bool None One Always Subject 0 true "Whether the process leads its session.";
     ProcIsVpgidLeader "proc.is_vpgid_leader" Bool None One Always Subject 0 true "Whether the process leads its process group.";
+    ProcExeDev "proc.exe_dev" Uint None One Always Subject 1 true "Device that holds the executable.";
     ProcExeIno "proc.exe_ino" Int None One Always Subject 1 true "Inode of the executable.";
     ProcExeInoCtime "proc.exe_ino.ctime" Time None One Always Subject 1 true "When the executable's inode last changed.";
     ProcExeInoMtime "proc.exe_ino.mtime" Time None One Always Subject 1 true "When the executable was last written.";
@@ -159,6 +160,7 @@ fields! {
     ProcStdoutType "proc.stdout.type" String None One Always UserSpace 3 true "Type of the descriptor 1.";
     ProcStderrType "proc.stderr.type" String None One Always UserSpace 3 true "Type of the descriptor 2.";
     ProcStdinName "proc.stdin.name" String None One Always UserSpace 3 true "Name of the descriptor 0.";
+    ProcStdoutIno "proc.stdout.ino" Uint None One Always UserSpace 3 true "Inode of the file, pipe or socket behind the descriptor 1.";
     ProcStdoutName "proc.stdout.name" String None One Always UserSpace 3 true "Name of the descriptor 1.";
     ProcStderrName "proc.stderr.name" String None One Always UserSpace 3 true "Name of the descriptor 2.";
     ThreadCapPermitted "thread.cap_permitted" String None One Always Subject 2 true "Permitted capabilities, such as `CAP_SYS_ADMIN CAP_BPF`.";

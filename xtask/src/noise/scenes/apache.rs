@@ -51,7 +51,7 @@ DirectoryIndex index.html
 ScriptAlias /cgi/ $PWD/cgi/
 $handler
 CONFIG
-apache2 -f "$PWD/apache.conf" -t && apache2 -f "$PWD/apache.conf" -k start
+apache2 -f "$PWD/apache.conf" -t && apache2 -f "$PWD/apache.conf" -k start || { cat logs/error.log; exit 1; }
 wait_for curl -fsS http://127.0.0.1:18090/
 for i in 1 2 3 4 5 6 7 8 9 10; do curl -fsS http://127.0.0.1:18090/cgi/date.sh http://127.0.0.1:18090/cgi/id.py >/dev/null || true; done
 [ -z "$handler" ] || for i in 1 2 3 4 5 6 7 8 9 10; do curl -fsS http://127.0.0.1:18090/index.php >/dev/null; done

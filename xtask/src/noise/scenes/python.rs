@@ -9,10 +9,10 @@ pub const SCENE: Scene = Scene {
     needs: &["python3"],
     quick: false,
     script: r##"python3 -m venv env && . env/bin/activate
-mkdir -p pkg/noise_pkg && printf 'VALUE = 7\n' > pkg/noise_pkg/__init__.py
+mkdir -p pkg/noise_pkg && printf 'VALUE = 7\ndef main():\n    print(VALUE)\n' > pkg/noise_pkg/__init__.py
 cat > pkg/setup.py <<'SETUP'
 from setuptools import setup
-setup(name="noise_pkg", version="1.0", packages=["noise_pkg"], entry_points={"console_scripts": ["noise=noise_pkg:print"]})
+setup(name="noise_pkg", version="1.0", packages=["noise_pkg"], entry_points={"console_scripts": ["noise=noise_pkg:main"]})
 SETUP
 python -m pip --version && python -m pip list --disable-pip-version-check
 if python -c 'import setuptools' 2>/dev/null; then
@@ -48,7 +48,7 @@ python -m pip install -q --no-index --disable-pip-version-check noise_editable-1
 printf 'def test_works(tmp_path):\n    (tmp_path / "x").write_text("y")\n    assert (tmp_path / "x").read_text() == "y"\n' > test_noise.py
 ! /usr/bin/python3 -m pytest --version >/dev/null 2>&1 || /usr/bin/python3 -m pytest -q test_noise.py
 python3 -m venv --system-site-packages second && second/bin/python -c 'import sys; print(sys.prefix)' && second/bin/python -m pip list --disable-pip-version-check >/dev/null
-python -m zipapp pkg -o noise.pyz -m noise_pkg:print -p '/usr/bin/env python3' && ./noise.pyz
+python -m zipapp pkg -o noise.pyz -m noise_pkg:main -p '/usr/bin/env python3' && ./noise.pyz
 python - <<'PY'
 import ctypes, mmap, os, pty, socket, subprocess, tempfile, asyncio
 libc = ctypes.CDLL(None); print(libc.getpid())

@@ -10,9 +10,9 @@ pub const SCENE: Scene = Scene {
     quick: false,
     script: r##"export TERM=xterm HOME=/root
 on_terminal 'bash -lic "cd /var/log; ls -la; alias; history; exit"' >/dev/null
-on_terminal 'less -FX /etc/services; more /etc/hosts' >/dev/null || true
+(sleep 0.5; printf 'q') | on_terminal 'timeout 5 less /etc/services' >/dev/null || true
 on_terminal 'man -P cat ls' >/dev/null 2>&1 || true
-on_terminal 'ps aux | less -FX' >/dev/null || true
+(sleep 0.5; printf 'q') | on_terminal 'ps aux | timeout 5 less' >/dev/null || true
 if command -v tmux >/dev/null; then
   tmux -L noise new-session -d -s main 'bash -l' && tmux -L noise split-window -t main && tmux -L noise new-window -t main 'top -b -n 2; sleep 60'
   tmux -L noise send-keys -t main:0.0 'cd /tmp; ls; sleep 1 & wait; echo done > /tmp/noise-tmux' Enter

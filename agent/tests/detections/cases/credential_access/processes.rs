@@ -21,6 +21,23 @@ const READ_KEY: &str = r#"
     my $key = syscall(248, $type, $name, $value, length($value), -2); die "$!" if $key < 0;
     exit(syscall(250, 11, $key, $buffer, 64) == length($value) ? 0 : 1)"#;
 
+/// Starts "$1", waits until it runs, and looks into it.
+const ATTACH: &str = r#"
+    cd "$2"; mkfifo in out; exec 3<> in
+    "$1" --act tell-pid <&3 > out & read -r pid < out
+    case $3 in
+        strace) strace -o /dev/null -p "$pid" & tracer=$!
+            until grep -q "TracerPid:.*[1-9]" "/proc/$pid/status"; do :; done; kill -INT "$tracer" ;;
+        gdb) gdb -batch -nx -ex "x/8xb \$sp" -p "$pid" ;;
+    esac
+    kill "$pid"; wait || true"#;
+
+/// A socket for ARP, and an answer nobody asked for (`packet(7)`).
+const ANSWER_ARP: &str = r#"
+    socket(my $s, 17, 2, 0x0608) or die "$!";
+    my $answer = pack("nnCCn", 1, 0x0800, 6, 4, 2) . "\2" x 6 . "\12\0\0\1" . "\2" x 6 . "\12\0\0\2";
+    send($s, $answer, 0, pack("SnlSCCa8", 17, 0x0806, 1, 0, 0, 6, "\377" x 6)) or 1"#;
+
 /// Wrong passwords from a file, by a user who has to give one.
 const GUESS: &str = r#"for i in $1; do su root -c true < "$2" & done; wait"#;
 
@@ -49,6 +66,23 @@ pub const CASES: &[Case] = &[
         attacks: &[act("of_a_child", |s| perl(s, READ_MEMORY, &[""]))],
         evasions: &[],
         benign: &[act("installed_program", |s| perl_script(s, READ_MEMORY, &[""]))],
+    },
+    Case {
+        rule: "Keeper of secrets traced",
+        attacks: &[
+            act("by_strace", |s| {
+                s.shell(ATTACH, &[os(&s.executable("sshd")), os(&s.directory()), os("strace")])
+            })
+            .showing(&["T1056"]),
+            act("by_gdb", |s| {
+                s.shell(ATTACH, &[os(&s.executable("ssh-agent")), os(&s.directory()), os("gdb")])
+            })
+            .showing(&["T1555.002"]),
+        ],
+        evasions: &[],
+        benign: &[act("another_program", |s| {
+            s.shell(ATTACH, &[os(&s.executable("worker")), os(&s.directory()), os("strace")])
+        })],
     },
     Case {
         rule: "Memory of a process dumped by a debugger",
@@ -158,6 +192,14 @@ pub const CASES: &[Case] = &[
         })],
         evasions: &[],
         benign: &[act("list_of_devices", |s| s.shell("cat /proc/bus/input/devices || true", &[]))],
+    },
+    Case {
+        rule: "Address packets by an unusual program",
+        attacks: &[act("false_answer", |s| {
+            s.run(Command::new("unshare").args(["-n", "--", "/usr/bin/perl", "-e", ANSWER_ARP]))
+        })],
+        evasions: &[],
+        benign: &[act("another_socket", |s| s.run(&mut s.act(["udp-socket"])))],
     },
     Case {
         rule: "Passwords guessed with su",

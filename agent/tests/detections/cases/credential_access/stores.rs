@@ -115,18 +115,4 @@ pub const CASES: &[Case] = &[
             s.run(s.act_by(&s.executable("google-authenticator"), ["read"]).arg(file))
         })],
     },
-    Case {
-        rule: "Second factor changed",
-        attacks: &[
-            act("overwritten", |s| s.run(s.act(["truncate"]).arg(s.file(".google_authenticator")))),
-            act("removed", |s| s.run(Command::new("rm").arg(s.file(".google_authenticator")))),
-        ],
-        evasions: &[act("replaced", |s| {
-            s.run(Command::new("mv").arg(s.file("new")).arg(s.file(".google_authenticator")))
-        })],
-        benign: &[act("set_up", |s| {
-            let file = s.file(".google_authenticator");
-            s.run(s.act_by(&s.executable("google-authenticator"), ["truncate"]).arg(file))
-        })],
-    },
 ];

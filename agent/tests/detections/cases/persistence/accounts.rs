@@ -1,5 +1,7 @@
 //! Who may log in, and as whom.
 
+use std::process::Command;
+
 use super::{super::os, Case, act, at_home, created, in_copy_of_etc, linked, moved, named, read_and_draft};
 
 pub const CASES: &[Case] = &[
@@ -25,7 +27,7 @@ pub const CASES: &[Case] = &[
                 at_home(s, ".ssh/authorized_keys", script)
             }),
             act("through_a_link", |s| {
-                let script = "cd \"${1%/*}\"; ln -s \"$PWD\" ../elsewhere; echo '#' >> ../elsewhere/authorized_keys";
+                let script = "cd \"$(dirname \"$1\")\"; ln -s \"$PWD\" ../elsewhere; echo '#' >> ../elsewhere/authorized_keys";
                 at_home(s, ".ssh/authorized_keys", script)
             }),
             act("edited_in_place", |s| {
@@ -89,7 +91,7 @@ pub const CASES: &[Case] = &[
         })],
         evasions: &[],
         benign: &[act("read", |s| {
-            s.run(std::process::Command::new("script").args(["-q", "-e", "-c", "cat /etc/ssh/sshd_config || true", "/dev/null"]))
+            s.run(Command::new("script").args(["-q", "-e", "-c", "cat /etc/ssh/sshd_config || true", "/dev/null"]))
         })],
     },
     Case {
@@ -135,7 +137,7 @@ pub const CASES: &[Case] = &[
         ],
     },
     Case {
-        rule: "Second account of root made",
+        rule: "Account made by a server, or with the id of root",
         attacks: &[act("uid_0", |s| in_copy_of_etc(s, "useradd -M -o -u 0 vedette-test", &[]))],
         evasions: &[
             act("options_joined", |s| in_copy_of_etc(s, "useradd -Mou0 vedette-test", &[])),
@@ -185,6 +187,7 @@ pub const CASES: &[Case] = &[
         attacks: &[
             act("replaced", |s| at_home(s, ".google_authenticator", "echo ABCDEFGH > \"$1\"")),
             act("keys", |s| at_home(s, ".config/Yubico/u2f_keys", "echo root: >> \"$1\"")),
+            act("removed", |s| s.run(Command::new("rm").arg(s.file(".google_authenticator")))),
         ],
         evasions: &[act("moved_away", |s| {
             at_home(s, ".google_authenticator", "mkdir \"$1.d\"; echo X > \"$1.d/x\"; mv \"$1.d/x\" \"$1\"; mv \"$1\" \"$1.d/x\"")

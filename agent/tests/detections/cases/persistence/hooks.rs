@@ -106,7 +106,7 @@ pub const CASES: &[Case] = &[
         ],
         benign: &[act("environment", |s| {
             let script = "command -v python3 >/dev/null || exit 0; python3 -m venv \"$1/venv\" || true; \
-                echo nothing > \"$1/notes.pth\"";
+                mkdir -p \"$1/site-packages/model\"; echo nothing > \"$1/site-packages/model/weights.pth\"";
             s.shell(script, &[os(&s.directory())])
         })],
     },

@@ -160,6 +160,28 @@ pub const CASES: &[Case] = &[
         })],
     },
     Case {
+        rule: "File system in a hidden place",
+        attacks: &[act("in_memory", |s| {
+            let hidden = s.directory().join(".cache");
+            fs::create_dir(&hidden).unwrap();
+            in_own_mounts(s, "mount -t tmpfs none \"$1\"", &[os(&hidden)])
+        })],
+        evasions: &[],
+        benign: &[act("elsewhere", |s| {
+            in_own_mounts(s, "mount -t tmpfs none \"$1\"", &[os(&s.directory())])
+        })],
+    },
+    Case {
+        rule: "User hidden from the login screen",
+        attacks: &[act("settings_of_a_user", |s| {
+            s.run(s.act(["create"]).arg(&s.place("/var/lib/AccountsService/users").path))
+        })],
+        evasions: &[act("moved_into_place", |s| {
+            s.run(Command::new("mv").arg(s.file("ada")).arg(&s.place("/var/lib/AccountsService/users").path))
+        })],
+        benign: &[act("read", |s| s.shell("ls /var/lib/AccountsService/users || true", &[]))],
+    },
+    Case {
         rule: "Data hidden in extended attributes",
         attacks: &[act("payload", |s| {
             perl(s, SET_ATTRIBUTE, &[os(&s.file("picture")), os("user.preview"), os("200")])

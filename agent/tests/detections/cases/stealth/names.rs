@@ -76,7 +76,7 @@ pub const CASES: &[Case] = &[
     },
     Case {
         rule: "System tool copied under another name",
-        attacks: &[act("shell", |s| s.run(Command::new("cp").arg("/bin/dash").arg(&s.place("/tmp"))))],
+        attacks: &[act("shell", |s| s.run(Command::new("cp").arg("/bin/dash").arg(&s.place("/tmp").path)))],
         evasions: &[act("dd", |s| {
             let place = s.place("/tmp");
             s.run(

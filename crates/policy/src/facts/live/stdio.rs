@@ -50,6 +50,11 @@ pub fn file_type<'a>(process: &'a Process, number: usize) -> Value<'a> {
     Value::str(text)
 }
 
+/// Its inode number.
+pub fn inode<'a>(process: &'a Process, number: usize) -> Value<'a> {
+    file(process, number).map_or(Value::Absent, |(file, _)| file.ino.into())
+}
+
 /// Its path, `pipe:[INODE]`, or the two ends of a connection, this one first.
 pub fn name<'a>(process: &'a Process, number: usize) -> Value<'a> {
     let Some((file, path)) = file(process, number) else { return Value::Absent };

@@ -1,6 +1,8 @@
 //! What an API server does with the schema of a custom resource: it wants it structural, prunes what it does not name,
 //! fills in defaults, and refuses what it does not allow.
 
+#![allow(dead_code, reason = "several tests use it, and not all of them use all of it")]
+
 use std::collections::HashSet;
 
 use kube::core::cel::Validator as CelValidator;

@@ -1,0 +1,295 @@
+//! The controller in a cluster: against an API server in this process, and the same against a real one where there is
+//! one (`KUBEBUILDER_ASSETS`).
+
+#![allow(clippy::unwrap_used, reason = "a test says so by failing")]
+
+mod api;
+mod cluster;
+mod envtest;
+mod manifests;
+mod structural;
+
+use std::time::Duration;
+
+use cluster::{Cluster, Replica, Server};
+use serde_json::{Value as Json, json};
+use vedette_controller::policies::{PolicySource as _, RuleState};
+
+/// Each scenario, against both servers.
+macro_rules! scenarios {
+    ($($name:ident)*) => {
+        mod fake {$(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                super::$name(super::Cluster::fake().await).await;
+            }
+        )*}
+        mod real {$(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                if let Some(cluster) = super::Cluster::real().await {
+                    super::$name(cluster).await;
+                }
+            }
+        )*}
+    };
+}
+
+scenarios! {
+    a_policy_comes_changes_and_goes
+    an_invalid_policy_is_refused_and_the_old_stays
+    a_policy_of_a_namespace_goes_where_its_pods_are
+    nodes_are_selected_by_labels
+    the_next_replica_takes_over_when_the_leader_is_killed
+    the_built_in_policies_can_be_applied_and_compile
+}
+
+/// No rule of the roles is missing, and none is superfluous.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_roles_are_what_the_controller_needs() {
+    let cluster = Cluster::fake().await;
+    cluster.namespace("shop").await;
+    let mut replica = Replica::start(&cluster, "c1").await;
+    replica.leads().await;
+    cluster.apply(&policy("ClusterSecurityPolicy", None, "bad", rule("proc.nam = sh"))).await.unwrap();
+    cluster.apply(&policy("SecurityPolicy", Some("shop"), "good", rule(SHELL))).await.unwrap();
+    cluster.status("SecurityPolicy", Some("shop"), "good", is_ready).await;
+    cluster::until(|| async { (!cluster.events("default", "bad").await.is_empty()).then_some(()) }).await;
+    replica.end().await;
+    let Server::Fake(api) = &cluster.server else { unreachable!() };
+    let calls: Vec<_> = api.calls().into_iter().filter(|call| call.user == "controller").collect();
+    let access = api::Access::of(&manifests::all(), cluster::NAMESPACE, cluster::ACCOUNT);
+    let refused: Vec<_> = calls.iter().filter(|call| !access.allows(call)).collect();
+    assert!(refused.is_empty(), "{refused:?}");
+    assert_eq!(access.unused(&calls), Vec::<Json>::new());
+}
+
+fn policy(kind: &str, namespace: Option<&str>, name: &str, spec: Json) -> Json {
+    let mut metadata = json!({"name": name});
+    if let Some(namespace) = namespace {
+        metadata["namespace"] = json!(namespace);
+    }
+    json!({"apiVersion": "vedette.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec})
+}
+
+fn rule(condition: &str) -> Json {
+    json!({"rules": [{"name": "Shell", "condition": condition, "output": "%proc.name"}]})
+}
+
+const SHELL: &str = "evt.type in (execve, execveat) and proc.name in (vedette_shells)";
+
+fn condition<'a>(status: &'a Json, kind: &str) -> &'a Json {
+    status["conditions"].as_array().into_iter().flatten().find(|c| c["type"] == kind).unwrap_or(&Json::Null)
+}
+
+fn is_ready(status: &Json) -> bool {
+    condition(status, "Ready")["status"] == "True"
+}
+
+async fn a_policy_comes_changes_and_goes(cluster: Cluster) {
+    cluster.node("n1", json!({})).await;
+    cluster.node("n2", json!({})).await;
+    let mut replica = Replica::start(&cluster, "c1").await;
+    replica.leads().await;
+    let _agents = [replica.agent("n1", RuleState::Active), replica.agent("n2", RuleState::Degraded)];
+
+    let mut changes = replica.source.changes();
+    changes.borrow_and_update();
+    cluster.apply(&policy("ClusterSecurityPolicy", None, "shells", rule(SHELL))).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(1), changes.changed()).await.expect("within a second").unwrap();
+    replica.documents("n1", &["ClusterSecurityPolicy/shells"]).await;
+    replica.documents("n2", &["ClusterSecurityPolicy/shells"]).await;
+    assert!(std::sync::Arc::ptr_eq(&replica.source.for_node("n1"), &replica.source.for_node("n2")));
+
+    let status = cluster
+        .status("ClusterSecurityPolicy", None, "shells", |s| {
+            s["nodes"] == json!({"desired": 2, "ready": 1, "degraded": 1, "failed": 0})
+        })
+        .await;
+    assert_eq!(condition(&status, "Compiled")["status"], "True");
+    assert_eq!(condition(&status, "Ready")["reason"], "Degraded");
+    assert_eq!(status["details"], json!([{"node": "n2", "state": "Degraded", "reason": "LsmUnavailable"}]));
+    assert_eq!((&status["observedGeneration"], &status["rules"]), (&json!(1), &json!(1)));
+
+    let changed = rule("evt.type = execve and proc.name = zsh");
+    cluster.apply(&policy("ClusterSecurityPolicy", None, "shells", changed)).await.unwrap();
+    cluster.status("ClusterSecurityPolicy", None, "shells", |s| s["observedGeneration"] == 2).await;
+    assert_eq!(replica.source.for_node("n1").documents[0].generation, 2);
+
+    cluster.delete("vedette.dev/v1alpha1", "ClusterSecurityPolicy", None, "shells").await;
+    replica.documents("n1", &[]).await;
+    replica.end().await;
+}
+
+async fn an_invalid_policy_is_refused_and_the_old_stays(cluster: Cluster) {
+    cluster.node("n1", json!({})).await;
+    let mut replica = Replica::start(&cluster, "c1").await;
+    replica.leads().await;
+    let _agent = replica.agent("n1", RuleState::Active);
+    let good = policy("ClusterSecurityPolicy", None, "shells", rule(SHELL));
+    cluster.apply(&good).await.unwrap();
+    cluster.status("ClusterSecurityPolicy", None, "shells", is_ready).await;
+
+    // The API server itself refuses what the schema does not allow.
+    let shape = policy("ClusterSecurityPolicy", None, "shells", json!({"rules": [{"name": "Shell"}]}));
+    let error = cluster.apply(&shape).await.unwrap_err().to_string();
+    assert!(error.contains("a rule has a condition"), "{error}");
+
+    let bad = policy("ClusterSecurityPolicy", None, "shells", rule("evt.type = execve and proc.nam = sh"));
+    cluster.apply(&bad).await.unwrap();
+    let status = cluster
+        .status("ClusterSecurityPolicy", None, "shells", |s| condition(s, "Compiled")["status"] == "False")
+        .await;
+    let message = condition(&status, "Compiled")["message"].as_str().unwrap();
+    assert_eq!(
+        message,
+        "spec.rules[0].condition:1:23: unknown-field: unknown field `proc.nam` (did you mean `proc.name`?)"
+    );
+    assert_eq!(condition(&status, "Ready")["reason"], "Invalid");
+    assert_eq!(status["nodes"], json!({"desired": 1, "ready": 1, "degraded": 0, "failed": 0}));
+    assert_eq!(status["accepted"]["generation"], 1);
+    assert_eq!(replica.source.for_node("n1").documents[0].generation, 1);
+    let events = cluster::until(|| async {
+        let events = cluster.events("default", "shells").await;
+        (!events.is_empty()).then_some(events)
+    })
+    .await;
+    assert_eq!((&events[0]["reason"], &events[0]["type"]), (&json!("Invalid"), &json!("Warning")));
+    assert!(events[0]["note"].as_str().unwrap().contains("proc.nam"));
+
+    // One that has not seen the good change goes on with it, too.
+    replica.end().await;
+    let mut replica = Replica::start(&cluster, "c2").await;
+    replica.leads().await;
+    replica.documents("n1", &["ClusterSecurityPolicy/shells"]).await;
+    let _agent = replica.agent("n1", RuleState::Active);
+    cluster.apply(&good).await.unwrap();
+    let status = cluster.status("ClusterSecurityPolicy", None, "shells", is_ready).await;
+    assert!(status.get("accepted").is_none(), "{status}");
+    replica.end().await;
+}
+
+async fn a_policy_of_a_namespace_goes_where_its_pods_are(cluster: Cluster) {
+    for node in ["n1", "n2", "n3"] {
+        cluster.node(node, json!({})).await;
+    }
+    cluster.namespace("shop").await;
+    cluster.namespace("bank").await;
+    cluster.pod("shop", "web-1", "n1", json!({"app": "web"})).await;
+    cluster.pod("shop", "db-1", "n2", json!({"app": "db"})).await;
+    cluster.pod("bank", "web-1", "n3", json!({"app": "web"})).await;
+    let mut replica = Replica::start(&cluster, "c1").await;
+    replica.leads().await;
+    let mut spec = rule(SHELL);
+    spec["podSelector"] = json!({"matchLabels": {"app": "web"}});
+    cluster.apply(&policy("SecurityPolicy", Some("shop"), "web", spec)).await.unwrap();
+    replica.documents("n1", &["SecurityPolicy/shop/web"]).await;
+    replica.documents("n2", &[]).await;
+    replica.documents("n3", &[]).await;
+    let status = cluster.status("SecurityPolicy", Some("shop"), "web", |s| s["nodes"]["desired"] == 1).await;
+    assert_eq!(condition(&status, "Ready")["reason"], "Progressing");
+    // What nodes get names the namespace, by which it sees no other.
+    let text = replica.source.for_node("n1").documents[0].text.clone();
+    let text: Json = serde_json::from_slice(&text).unwrap();
+    assert_eq!(text["metadata"], json!({"name": "web", "namespace": "shop"}));
+
+    cluster.pod("shop", "web-2", "n2", json!({"app": "web"})).await;
+    replica.documents("n2", &["SecurityPolicy/shop/web"]).await;
+    if let Server::Fake(api) = &cluster.server {
+        api.cut_watches();
+    }
+    cluster.pod("shop", "web-3", "n3", json!({"app": "web"})).await;
+    replica.documents("n3", &["SecurityPolicy/shop/web"]).await;
+    cluster.delete("v1", "Node", None, "n3").await;
+    cluster.delete("v1", "Pod", Some("shop"), "web-3").await;
+    replica.documents("n3", &[]).await;
+    replica.end().await;
+}
+
+async fn nodes_are_selected_by_labels(cluster: Cluster) {
+    cluster.node("n1", json!({"zone": "a"})).await;
+    cluster.node("n2", json!({"zone": "b"})).await;
+    let replica = Replica::start(&cluster, "c1").await;
+    let mut spec = rule(SHELL);
+    spec["nodeSelector"] = json!({"matchExpressions": [{"key": "zone", "operator": "In", "values": ["b"]}]});
+    cluster.apply(&policy("ClusterSecurityPolicy", None, "b", spec)).await.unwrap();
+    cluster.apply(&policy("ClusterSecurityPolicy", None, "all", rule(SHELL))).await.unwrap();
+    let mut off = rule(SHELL);
+    off["mode"] = json!("Disabled");
+    cluster.apply(&policy("ClusterSecurityPolicy", None, "off", off)).await.unwrap();
+    replica.documents("n2", &["ClusterSecurityPolicy/all", "ClusterSecurityPolicy/b"]).await;
+    replica.documents("n1", &["ClusterSecurityPolicy/all"]).await;
+    cluster.node("n1", json!({"zone": "b"})).await;
+    replica.documents("n1", &["ClusterSecurityPolicy/all", "ClusterSecurityPolicy/b"]).await;
+    // One that is not known yet has at least what is for all.
+    replica.documents("n9", &["ClusterSecurityPolicy/all"]).await;
+    cluster
+        .status("ClusterSecurityPolicy", None, "off", |s| condition(s, "Ready")["reason"] == "Disabled")
+        .await;
+    replica.end().await;
+}
+
+async fn the_next_replica_takes_over_when_the_leader_is_killed(cluster: Cluster) {
+    cluster.node("n1", json!({})).await;
+    let mut first = Replica::start(&cluster, "c1").await;
+    first.leads().await;
+    let mut second = Replica::start(&cluster, "c2").await;
+    cluster.apply(&policy("ClusterSecurityPolicy", None, "one", rule(SHELL))).await.unwrap();
+    first.documents("n1", &["ClusterSecurityPolicy/one"]).await;
+    second.documents("n1", &["ClusterSecurityPolicy/one"]).await;
+    cluster.status("ClusterSecurityPolicy", None, "one", |s| s["observedGeneration"] == 1).await;
+    assert!(!*second.leading.borrow());
+
+    first.kill();
+    // Nobody leads now; what is changed meanwhile is not lost.
+    cluster.apply(&policy("ClusterSecurityPolicy", None, "two", rule(SHELL))).await.unwrap();
+    second.documents("n1", &["ClusterSecurityPolicy/one", "ClusterSecurityPolicy/two"]).await;
+    second.leads().await;
+    let _agent = second.agent("n1", RuleState::Active);
+    cluster.status("ClusterSecurityPolicy", None, "two", is_ready).await;
+    cluster.status("ClusterSecurityPolicy", None, "one", is_ready).await;
+
+    // One that ends as it should gives the lease back, and the next need not wait for it to expire.
+    let mut third = Replica::start(&cluster, "c3").await;
+    second.end().await;
+    third.leads().await;
+    let lease = cluster
+        .api("coordination.k8s.io/v1", "Lease", Some(cluster::NAMESPACE))
+        .get("vedette-controller")
+        .await;
+    let spec = lease.unwrap().data["spec"].clone();
+    assert_eq!(spec["holderIdentity"], "c3");
+    assert!(spec["leaseTransitions"].as_i64().unwrap() >= 2, "{spec}");
+    third.end().await;
+}
+
+async fn the_built_in_policies_can_be_applied_and_compile(cluster: Cluster) {
+    cluster.node("n1", json!({})).await;
+    let mut replica = Replica::start(&cluster, "c1").await;
+    replica.leads().await;
+    let directory = manifests::workspace().join("deploy/policies");
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() || path.to_string_lossy().ends_with(".test.yaml") {
+            continue;
+        }
+        for document in manifests::read(&path).iter().filter(|document| document.is_object()) {
+            cluster.apply(document).await.unwrap();
+            names.push(document["metadata"]["name"].as_str().unwrap().to_owned());
+        }
+    }
+    names.sort();
+    assert!(names.len() >= 8, "{names:?}");
+    let wanted: Vec<_> = names.iter().map(|name| format!("ClusterSecurityPolicy/{name}")).collect();
+    replica.documents("n1", &wanted.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    for name in &names {
+        cluster
+            .status("ClusterSecurityPolicy", None, name, |s| {
+                condition(s, "Compiled")["status"] == "True"
+                    && s["rules"].as_i64().is_some_and(|rules| rules > 0)
+            })
+            .await;
+    }
+    replica.end().await;
+}
