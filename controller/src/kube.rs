@@ -3,7 +3,10 @@
 pub mod check;
 pub mod crd;
 pub mod lease;
+pub mod secrets;
+pub mod sinks;
 pub mod status;
+pub mod webhook;
 
 use std::sync::Arc;
 

@@ -103,7 +103,9 @@ impl SecretStore for ClusterSecrets {
             }
             let data = BTreeMap::from([(name.to_owned(), bytes)]);
             let object = Secret { metadata: metadata(), data: Some(data), ..Secret::default() };
-            return conflict(api.create(&PostParams::default(), &object).await).map(|late| !late).map_err(failed(name));
+            return conflict(api.create(&PostParams::default(), &object).await)
+                .map(|late| !late)
+                .map_err(failed(name));
         };
         let data = object.data.get_or_insert_default();
         if data.get(name).map(|bytes| bytes.0.as_slice()) != before {

@@ -1,8 +1,8 @@
 //! Starting the parts, in the order of who needs whom.
 
-use std::{future::Future, path::PathBuf, sync::Arc, time::Duration};
+use std::{future::Future, path::Path, sync::Arc, time::Duration};
 
-use tokio_util::sync::CancellationToken;
+use futures_util::FutureExt as _;
 
 use super::RunError;
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
     kube::{
         lease::{Candidate, Timing},
         secrets::ClusterSecrets,
+        sinks::{SinkObjects, Statuses},
         status::{Pace, StatusWriter},
     },
     policies::{PolicySource, built_in, files::FilesSource, kube::KubeSource},
@@ -55,10 +56,11 @@ pub async fn start(config: &Config, tasks: &mut Tasks) -> Result<(), RunError> {
         let (exposed, stop) = (Arc::clone(&exposed), tasks.stop());
         spawn(tasks, "the metrics server", async move { http::serve(listener, exposed, stop).await });
     }
-    let origin = if config.standalone { standalone(config, tasks)? } else { cluster(config, tasks).await? };
     let log = EmbeddedLog::open(Options::new(config.data.join("alerts"))).await.map_err(RunError::input)?;
     let log: Arc<dyn AlertLog> = Arc::new(log);
-    start_sinks(config, &log, &exposed, tasks).await?;
+    let sinks = start_sinks(config, &log, &exposed, tasks).await?;
+    let origin =
+        if config.standalone { standalone(config, tasks)? } else { cluster(config, &sinks, tasks).await? };
 
     let signer = Signer::load(&*origin.secrets).await.map_err(RunError::input)?;
     let tls = if config.plaintext { None } else { Some(start_tls(config, &origin, tasks).await?) };
@@ -132,7 +134,7 @@ fn standalone(config: &Config, tasks: &mut Tasks) -> Result<Origin, RunError> {
 }
 
 /// Policies from the cluster, keys in a Secret, tokens by the API server.
-async fn cluster(config: &Config, tasks: &mut Tasks) -> Result<Origin, RunError> {
+async fn cluster(config: &Config, sinks: &Arc<Sinks>, tasks: &mut Tasks) -> Result<Origin, RunError> {
     let client = ::kube::Client::try_default()
         .await
         .map_err(|error| RunError::input(format_args!("no cluster to be had ({error}); see --standalone")))?;
@@ -149,6 +151,8 @@ async fn cluster(config: &Config, tasks: &mut Tasks) -> Result<Origin, RunError>
     let leading = candidate.leading();
     let stop = tasks.stop();
     spawn(tasks, "the election", async move { candidate.run(stop).await });
+    let objects = SinkObjects::new(client.clone(), leading.clone(), statuses(sinks));
+    follow_sinks(config, sinks, objects, tasks)?;
     let writer = StatusWriter::new(Arc::clone(&source), client.clone(), &identity, leading, Pace::default());
     let stop = tasks.stop();
     spawn(tasks, "the writer of statuses", async move { writer.run(stop).await });
@@ -195,23 +199,65 @@ async fn start_sinks(
     log: &Arc<dyn AlertLog>,
     exposed: &Exposed,
     tasks: &mut Tasks,
-) -> Result<(), RunError> {
-    let mut wanted = Vec::new();
-    for path in &config.sinks {
-        wanted.push(read_sink(path)?);
-    }
+) -> Result<Arc<Sinks>, RunError> {
     let sinks = Sinks::new(Arc::clone(log), config.data.join("dead-letters"), Arc::new(LocalSecrets));
     exposed.register(|metrics| sinks.metrics().register(metrics));
-    sinks.apply(wanted).await.map_err(|errors| RunError::input(lines(&errors)))?;
-    let stop: CancellationToken = tasks.stop();
+    let sinks = Arc::new(sinks);
+    if config.standalone {
+        // In a cluster the others are not known yet, and what is kept for them must stay.
+        sinks.apply(read_sinks(config)?).await.map_err(|errors| RunError::input(lines(&errors)))?;
+    }
+    let (stopped, stop) = (Arc::clone(&sinks), tasks.stop());
     spawn(tasks, "the sinks", async move {
         stop.cancelled().await;
-        sinks.stop().await;
+        stopped.stop().await;
+    });
+    Ok(sinks)
+}
+
+/// Says how the sinks do.
+fn statuses(sinks: &Arc<Sinks>) -> Statuses {
+    let sinks = Arc::clone(sinks);
+    Arc::new(move || {
+        let sinks = Arc::clone(&sinks);
+        async move { sinks.statuses().await }.boxed()
+    })
+}
+
+/// Runs the sinks that are objects of the cluster, and those of files.
+fn follow_sinks(
+    config: &Config,
+    sinks: &Arc<Sinks>,
+    objects: SinkObjects,
+    tasks: &mut Tasks,
+) -> Result<(), RunError> {
+    let of_files = read_sinks(config)?;
+    let mut wanted = objects.wanted();
+    let stop = tasks.stop();
+    spawn(tasks, "the watch of sinks", async move { objects.run(stop).await });
+    let (sinks, stop) = (Arc::clone(sinks), tasks.stop());
+    spawn(tasks, "the change of sinks", async move {
+        loop {
+            let known = wanted.borrow_and_update().clone();
+            if let Some(of_objects) = known
+                && let Err(errors) = sinks.apply(of_files.iter().cloned().chain(of_objects).collect()).await
+            {
+                tracing::error!("{}", lines(&errors));
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = wanted.changed() => if changed.is_err() { return stop.cancelled().await },
+            }
+        }
     });
     Ok(())
 }
 
-fn read_sink(path: &PathBuf) -> Result<config::NamedSink, RunError> {
+fn read_sinks(config: &Config) -> Result<Vec<config::NamedSink>, RunError> {
+    config.sinks.iter().map(|path| read_sink(path)).collect()
+}
+
+fn read_sink(path: &Path) -> Result<config::NamedSink, RunError> {
     let name = path.display().to_string();
     let text =
         std::fs::read_to_string(path).map_err(|error| RunError::input(format_args!("{name}: {error}")))?;

@@ -134,6 +134,24 @@ impl Cluster {
         self.api(api_version, kind, namespace).delete(name, &parameters).await.unwrap();
     }
 
+    /// Has the API server ask a webhook at that port.
+    pub async fn webhook(&self, port: u16) {
+        let is_it = |manifest: &Json| manifest["kind"] == "ValidatingWebhookConfiguration";
+        let mut configuration = manifests::all().into_iter().find(is_it).unwrap();
+        match &self.server {
+            Server::Fake(api) => {
+                let name = format!("{ACCOUNT}.{NAMESPACE}.svc");
+                api.shared.services.lock().unwrap().insert(name, ([127, 0, 0, 1], port).into());
+            }
+            // There is no network in which a service would have an address.
+            Server::Real(_) => {
+                let url = format!("https://127.0.0.1:{port}/validate");
+                configuration["webhooks"][0]["clientConfig"] = json!({"url": url});
+            }
+        }
+        self.apply(&configuration).await.unwrap();
+    }
+
     /// A policy's status, once it is as wanted.
     pub async fn status(
         &self,

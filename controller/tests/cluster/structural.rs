@@ -92,7 +92,9 @@ fn check_structural(schema: &Json, path: &str, faults: &mut Vec<String>) {
         faults.push(format!("{path}: no single type"));
     }
     for word in ["$ref", "allOf", "anyOf", "oneOf", "not", "definitions", "uniqueItems", "nullable"] {
-        if !schema[word].is_null() {
+        // What Kubernetes calls int-or-string may say so.
+        let is_said = word == "anyOf" && schema["x-kubernetes-int-or-string"] == true;
+        if !schema[word].is_null() && !is_said {
             faults.push(format!("{path}: `{word}`"));
         }
     }
@@ -116,8 +118,13 @@ fn check_structural(schema: &Json, path: &str, faults: &mut Vec<String>) {
             faults.push(format!("{path}: a rule without message"));
         }
     }
-    if schema["type"] == "array" && has_rules(&schema["items"]) && !schema["maxItems"].is_number() {
-        faults.push(format!("{path}: rules in a list without maxItems"));
+    for (inner, bound) in [("items", "maxItems"), ("additionalProperties", "maxProperties")] {
+        if schema[inner].is_object() && has_rules(&schema[inner]) && !schema[bound].is_number() {
+            faults.push(format!("{path}: rules below it, and no {bound}"));
+        }
+    }
+    if schema["default"].is_null() && schema.get("default").is_some() {
+        faults.push(format!("{path}: nothing as the default"));
     }
     for (name, property) in properties(schema) {
         check_structural(property, &format!("{path}.{name}"), faults);
