@@ -33,6 +33,8 @@ Examples:
   vedette-agent run                                  built-in policies, alerts on the terminal
   vedette-agent run --policy /etc/vedette/policies   those in a directory as well; they are read again when they change
   vedette-agent run --level strict                   more of the built-in rules: for who looks at alerts by day
+  vedette-agent run --controller https://HOST:9465 --controller-ca ca.pem --controller-token agent-token
+                                                     policies come from a controller, alerts go there as well
   vedette-agent run --no-default-policies --policy my.yaml --output json | jq .rule
 
 Needs root (or CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH) and a kernel with BTF.
@@ -124,6 +126,10 @@ pub struct RunArgs {
     /// How much to log on stderr: error, warn, info, debug, trace.
     #[arg(long, value_name = "LEVEL")]
     pub log: Option<String>,
+
+    /// The way to a controller.
+    #[command(flatten)]
+    pub controller: crate::config::ControllerArgs,
 }
 
 /// How alerts look.

@@ -1,10 +1,15 @@
 //! Settings: the defaults, under the file, under the command line.
 
+mod controller;
+
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+pub use controller::{ControllerArgs, DEFAULT_DATA};
 
 use crate::{
     cli::{Level, Output, RuleMatching, RunArgs},
     identity::{IdentitySettings, PodSettings},
+    uplink::UplinkSettings,
 };
 
 /// Why settings could not be used.
@@ -26,6 +31,9 @@ pub enum ConfigError {
         /// Where and why.
         message: String,
     },
+    /// One setting needs another.
+    #[error("{0}")]
+    Missing(String),
 }
 
 /// The file given with `--config`. Keys are those of the command line, in camel case.
@@ -52,6 +60,7 @@ struct File {
     node_name: Option<String>,
     kubeconfig: Option<PathBuf>,
     log: Option<String>,
+    controller: controller::ControllerFile,
 }
 
 /// A time to wait as written in the file.
@@ -113,6 +122,8 @@ pub struct Config {
     pub node_name: Option<String>,
     /// Log level.
     pub log: String,
+    /// What connects it to a controller; `None`: nothing.
+    pub uplink: Option<UplinkSettings>,
 }
 
 /// Where recorders are served.
@@ -192,6 +203,7 @@ impl Config {
             identity: wants_identity.then_some(identity),
             node_name,
             log: args.log.or(file.log).unwrap_or_else(|| "info".into()),
+            uplink: controller::uplink(args.controller, file.controller)?,
         })
     }
 }

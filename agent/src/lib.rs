@@ -20,3 +20,4 @@ pub mod spool;
 pub mod stats;
 pub mod tap;
 pub mod targets;
+pub mod uplink;

@@ -49,11 +49,25 @@ impl Origin {
     /// # Errors
     /// A file cannot be read, or a policy is wrong.
     pub fn load(&self, colour: bool) -> Result<(Arc<PolicySet>, String), PolicyError> {
+        self.load_with(Vec::new(), colour).map(|(set, warnings, _)| (set, warnings))
+    }
+
+    /// The same, with more policies behind them; also how many come before these.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn load_with(
+        &self,
+        more: Vec<Source>,
+        colour: bool,
+    ) -> Result<(Arc<PolicySet>, String, usize), PolicyError> {
         let mut sources = if self.built_in { built_in() } else { Vec::new() };
         sources.extend(load::read_sources(&self.paths)?);
+        let own = sources.len();
+        sources.extend(more);
         let loaded = PolicySet::load_at(sources, self.level);
         match &loaded.set {
-            Some(set) => Ok((Arc::clone(set), loaded.render(Severity::Warning, colour))),
+            Some(set) => Ok((Arc::clone(set), loaded.render(Severity::Warning, colour), own)),
             None => Err(PolicyError::Invalid(loaded.render(Severity::Error, colour))),
         }
     }

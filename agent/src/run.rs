@@ -6,6 +6,7 @@ pub(crate) mod host;
 mod reload;
 pub(crate) mod report;
 mod start;
+pub(crate) mod states;
 
 use std::{
     sync::{
@@ -82,6 +83,8 @@ struct Parts {
     rules: Arc<AtomicUsize>,
     /// The reader of standard output has gone.
     closed: Arc<Notify>,
+    /// The way to the controller.
+    uplink: Option<start::Linked>,
 }
 
 /// Runs until asked to stop.
@@ -96,8 +99,8 @@ pub fn run(args: RunArgs) -> Result<(), RunError> {
     runtime.block_on(async {
         // Before anything is started, so that an early Ctrl-C ends the start in order, too.
         let mut signals = Signals::new().map_err(RunError::internal)?;
-        let parts = start::start(&config)?;
-        let result = serve(&config, &parts, &mut signals).await;
+        let mut parts = start::start(&config)?;
+        let result = serve(&config, &mut parts, &mut signals).await;
         let balanced = stop(parts);
         result.and(balanced)
     })
@@ -128,7 +131,7 @@ impl Signals {
     }
 }
 
-async fn serve(config: &Config, parts: &Parts, signals: &mut Signals) -> Result<(), RunError> {
+async fn serve(config: &Config, parts: &mut Parts, signals: &mut Signals) -> Result<(), RunError> {
     let exposed = Arc::new(exposed(parts));
     if let Some(address) = config.metrics {
         let listener = metrics::bind(address)
@@ -166,7 +169,11 @@ async fn serve(config: &Config, parts: &Parts, signals: &mut Signals) -> Result<
                     watch = None;
                 }
             },
+            Some(offer) = offered(parts.uplink.as_mut()) => reload::take(parts, offer),
             _ = check.tick() => {
+                if parts.uplink.as_ref().is_some_and(start::Linked::has_ended) {
+                    return Err(RunError::Internal("the uplink has ended".into()));
+                }
                 if parts.engine.has_ended() {
                     return Err(RunError::Internal("the engine thread has ended".into()));
                 }
@@ -205,6 +212,14 @@ async fn changed(watch: Option<&mut Watch>) -> std::io::Result<crate::policies::
     }
 }
 
+/// Waits for a bundle; for ever where there is no controller.
+async fn offered(uplink: Option<&mut start::Linked>) -> Option<crate::uplink::Offer> {
+    match uplink {
+        Some(uplink) => uplink.offers.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// Stops in the order of the data: programs, rings, engine, sinks. Nothing that is in the rings is lost.
 fn stop(parts: Parts) -> Result<(), RunError> {
     lock(&parts.sensor).detach_all();
@@ -215,6 +230,9 @@ fn stop(parts: Parts) -> Result<(), RunError> {
         tracing::warn!("a recorder did not take what was left for it");
     }
     let sinks = parts.sinks.shutdown(FLUSH);
+    if let Some(uplink) = parts.uplink {
+        uplink.finish();
+    }
     report::stopped(&parts.sensor, &parts.stats, &sinks);
     if !engine {
         return Err(RunError::Internal("the engine thread panicked".into()));

@@ -60,6 +60,8 @@ pub struct Counters {
     pub refused: Counter,
     /// Alerts that agents gave up.
     pub shed: Counter,
+    /// What was sent as an alert and is none.
+    pub malformed: Counter,
 }
 
 impl Counters {
@@ -72,6 +74,11 @@ impl Counters {
             self.repeated.clone(),
         );
         metrics.register("log_refusals", "Writes that the alert log did not take", self.refused.clone());
+        metrics.register(
+            "alerts_malformed",
+            "Alerts that were none, and were replaced by a note of it",
+            self.malformed.clone(),
+        );
         metrics.register("alerts_shed", "Alerts that agents gave up and reported", self.shed.clone());
     }
 }

@@ -25,6 +25,7 @@ pub const GENERATED: &[Generated] = &[
     Generated { path: "docs/fields.md", generate: |w| vedette(w, &["fields", "--output", "markdown"]) },
     Generated { path: "docs/detections.md", generate: |w| vedette(w, DETECTIONS) },
     Generated { path: "deploy/schema/policy.schema.json", generate: |w| vedette(w, &["policy", "schema"]) },
+    Generated { path: "deploy/crds/alertsinks.yaml", generate: |w| crd(w, "alertsinks") },
     Generated { path: "deploy/crds/securitypolicies.yaml", generate: |w| crd(w, "securitypolicies") },
     Generated {
         path: "deploy/crds/clustersecuritypolicies.yaml",

@@ -9,6 +9,7 @@ mod capture;
 mod codegen;
 mod exec;
 mod fuzz;
+mod image;
 mod noise;
 mod run;
 mod setup;
@@ -45,6 +46,7 @@ enum Command {
     Capture(capture::Args),
     Fuzz(fuzz::Args),
     Noise(noise::Args),
+    Image(image::Args),
 }
 
 fn main() -> ExitCode {
@@ -71,5 +73,6 @@ fn dispatch(command: Command) -> anyhow::Result<()> {
         Command::Capture(args) => capture::run(&workspace, &args),
         Command::Fuzz(args) => fuzz::run(&workspace, &args),
         Command::Noise(args) => noise::run(&workspace, &args),
+        Command::Image(args) => image::run(&workspace, &args),
     }
 }

@@ -19,6 +19,19 @@ impl IdentitySources {
         Self { runtimes: settings.is_some(), server: settings.is_some_and(|s| s.pods.is_some()) }
     }
 
+    /// Whom a rule needs and who is not asked, if so.
+    pub fn missing_for(self, rule: &Rule) -> Option<String> {
+        let reads =
+            |wanted: fn(FieldId) -> bool| rule.condition_fields().iter().any(|field| wanted(field.id));
+        if !self.runtimes && reads(needs_a_runtime) {
+            Some("the rule is about containers' metadata, and no runtime is asked for it".to_owned())
+        } else if !self.server && reads(needs_the_server) {
+            Some("the rule is about owners, service accounts or namespaces of pods, and no API server is asked".to_owned())
+        } else {
+            None
+        }
+    }
+
     /// One sentence for each of them whom rules need and who is not asked.
     fn sentences(self, set: &PolicySet) -> Vec<String> {
         let reads = |wanted: fn(FieldId) -> bool| {

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc, watch};
 use vedette_event::{alert::Format, recording::Header};
 use vedette_policy::{PolicySet, RuleMatching};
 
@@ -16,7 +16,7 @@ use super::{
     Parts, RunError,
     attach::{self, AttachOptions, Attached},
     degraded::IdentitySources,
-    host, lock, report,
+    host, lock, report, states,
 };
 use crate::{
     cli,
@@ -26,8 +26,10 @@ use crate::{
     identity::{Identity, scopes_of_path},
     policies::{self, Origin, PolicyError},
     sink::{Destination, SinkConfig, Sinks},
+    spool::{Limits, Spool},
     stats::Stats,
     tap::{Server, Tap},
+    uplink::{self, Bundle, Connected, Effective, Offer, Uplink, UplinkSettings},
 };
 
 /// Starts everything.
@@ -36,16 +38,16 @@ use crate::{
 /// A policy, a setting or this host is not as needed, or a thread could not be had.
 pub fn start(config: &Config) -> Result<Parts, RunError> {
     let origin = Origin::of(config);
-    let (set, warnings) = origin.load(std::io::stderr().is_terminal()).map_err(|error| match error {
-        // Findings name files themselves.
-        PolicyError::Invalid(text) => RunError::Input(text),
-        error @ PolicyError::Read(_) => RunError::input(error),
-    })?;
-    eprint!("{warnings}");
+    let mut link = config.uplink.as_ref().map(Link::open).transpose()?;
+    let (set, own) = load(&origin, &mut link)?;
 
     host::check()?;
     let closed = Arc::new(Notify::new());
-    let sinks = Arc::new(start_sinks(config, &closed)?);
+    let mut sinks = start_sinks(config, &closed)?;
+    if let Some(link) = &link {
+        sinks.add_spool(Arc::clone(&link.spool), link.settings.sync).map_err(RunError::internal)?;
+    }
+    let sinks = Arc::new(sinks);
     let plan = policies::plan(&set);
     let Attached { sensor, pump, state, limits, proc, names, clock, node } = attach::attach(
         &AttachOptions {
@@ -58,6 +60,7 @@ pub fn start(config: &Config) -> Result<Parts, RunError> {
         },
         &plan,
     )?;
+    let node_name = node.name.clone();
     let stats = Arc::new(Stats::default());
     let identity = start_identity(config);
     let identity_stats = Arc::clone(&identity.stats);
@@ -93,6 +96,13 @@ pub fn start(config: &Config) -> Result<Parts, RunError> {
     rules.store(active_rules(&set), Relaxed);
     let asked = IdentitySources::of(config.identity.as_ref());
     report::degradations(&lock(&sensor), &set, asked);
+    let uplink = match link {
+        None => None,
+        Some(link) => {
+            let effective = states::effective(link.bundle.as_deref(), &set, own, &plan, asked);
+            Some(link.connect(node_name, effective, reported(&sensor, &sinks))?)
+        }
+    };
     let engine = engine.start(set, pump.batches.clone(), pump.recycle.clone()).map_err(RunError::internal)?;
     Ok(Parts {
         sensor,
@@ -106,7 +116,127 @@ pub fn start(config: &Config) -> Result<Parts, RunError> {
         origin,
         rules,
         closed,
+        uplink,
     })
+}
+
+/// Loads the policies, with those of the kept bundle. If these are not good any more, it starts without them.
+fn load(origin: &Origin, link: &mut Option<Link>) -> Result<(Arc<PolicySet>, usize), RunError> {
+    let colour = std::io::stderr().is_terminal();
+    let kept = link.as_ref().and_then(|link| link.bundle.as_ref()).map(|bundle| bundle.sources());
+    if let Some(sources) = kept {
+        match origin.load_with(sources, colour) {
+            Ok((set, warnings, own)) => {
+                eprint!("{warnings}");
+                return Ok((set, own));
+            }
+            Err(error) => {
+                tracing::error!(%error, "the policies that the controller gave last are not used");
+                if let Some(link) = link {
+                    link.bundle = None;
+                }
+            }
+        }
+    }
+    let (set, warnings, own) = origin.load_with(Vec::new(), colour).map_err(|error| match error {
+        // Findings name files themselves.
+        PolicyError::Invalid(text) => RunError::Input(text),
+        error @ PolicyError::Read(_) => RunError::input(error),
+    })?;
+    eprint!("{warnings}");
+    Ok((set, own))
+}
+
+/// What is there of the way to the controller before anything else is.
+struct Link {
+    settings: UplinkSettings,
+    spool: Arc<Spool>,
+    store: uplink::Store,
+    bundle: Option<Arc<Bundle>>,
+}
+
+/// The way to the controller.
+pub struct Linked {
+    connected: Connected,
+    /// New bundles.
+    pub offers: mpsc::Receiver<Offer>,
+    /// What runs.
+    pub effective: watch::Sender<Effective>,
+    /// The bundle that runs.
+    pub bundle: Option<Arc<Bundle>>,
+}
+
+impl Link {
+    fn open(settings: &UplinkSettings) -> Result<Self, RunError> {
+        let store = uplink::Store::open(&settings.data).map_err(|error| {
+            RunError::input(format_args!("cannot use {}: {error}", settings.data.display()))
+        })?;
+        let spool = Spool::open(&settings.data.join("spool"), Limits::of(settings.spool_bytes))
+            .map_err(RunError::input)?;
+        let bundle = store.load(settings.signing_key.as_deref()).map(Arc::new);
+        Ok(Self { settings: settings.clone(), spool: Arc::new(spool), store, bundle })
+    }
+
+    fn connect(
+        self,
+        node: String,
+        effective: Effective,
+        reported: uplink::Reported,
+    ) -> Result<Linked, RunError> {
+        let (offers, received) = mpsc::channel(1);
+        let (effective, seen) = watch::channel(effective);
+        let connected = Uplink {
+            settings: self.settings,
+            node,
+            spool: self.spool,
+            store: self.store,
+            running: self.bundle.clone(),
+            offers,
+            effective: seen,
+            reported,
+        }
+        .start()
+        .map_err(RunError::input)?;
+        Ok(Linked { connected, offers: received, effective, bundle: self.bundle })
+    }
+}
+
+impl Linked {
+    /// Whether it has ended on its own.
+    pub fn has_ended(&self) -> bool {
+        self.connected.has_ended()
+    }
+
+    /// Ends it.
+    pub fn finish(self) {
+        drop(self.offers);
+        self.connected.finish();
+    }
+}
+
+/// What the agent says of itself to the controller.
+fn reported(sensor: &super::SharedSensor, sinks: &Arc<Sinks>) -> uplink::Reported {
+    let capabilities = {
+        let sensor = lock(sensor);
+        let programs = sensor.programs().iter().map(|program| {
+            let reason = program.degradation();
+            (program.program.name.to_owned(), reason)
+        });
+        let named = programs.map(|(name, reason)| vedette_proto::v1::Capability {
+            name,
+            available: reason.is_none(),
+            reason: reason.unwrap_or_default(),
+        });
+        named.collect()
+    };
+    let (sensor, sinks) = (Arc::clone(sensor), Arc::clone(sinks));
+    let losses = move || {
+        let lost = lock(&sensor).counters().map(|counters| counters.total().ring_full).unwrap_or_default();
+        let events = [("kernel".to_owned(), lost)].into_iter().filter(|(_, lost)| *lost > 0).collect();
+        let dropped = sinks.stats().into_iter().filter(|sink| sink.dropped > 0 && sink.name != "spool");
+        uplink::Losses { events, alerts: dropped.map(|sink| (sink.name, sink.dropped)).collect() }
+    };
+    uplink::Reported { capabilities, losses: Box::new(losses) }
 }
 
 /// Rules that are on.

@@ -85,7 +85,7 @@ async fn run(
                 Ok(())
             }
             Err(error @ LogError::Full { .. }) => Err(IngestError::Full(error.to_string())),
-            Err(error @ LogError::Store(_)) => {
+            Err(error @ (LogError::Store(_) | LogError::TooLarge { .. })) => {
                 tracing::error!(%error, "alerts could not be kept");
                 Err(IngestError::Failed(error.to_string()))
             }

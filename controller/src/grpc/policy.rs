@@ -142,6 +142,10 @@ impl Watcher {
 
     /// Sends what the node needs, if that is something new. Returns whether the agent still listens.
     async fn update(&mut self) -> bool {
+        if *self.source.changes().borrow() == 0 {
+            // Not known yet: the agent goes on with what it has.
+            return true;
+        }
         let policies = self.source.for_node(&self.node);
         let same = |sent: &Arc<Bundle>| Arc::ptr_eq(&sent.policies, &policies) || sent.policies == policies;
         if self.sent.as_ref().is_some_and(same) {

@@ -106,7 +106,11 @@ impl Pusher {
                 return Err(Status::invalid_argument("sequence numbers grow"));
             }
             last = alert.sequence;
-            entries.push(entry(&self.node, alert)?);
+            let refused = |why: &String| shed::refused(&self.node, &self.spool, &alert, why);
+            entries.push(entry(&self.node, &alert).unwrap_or_else(|why| {
+                self.counters.malformed.inc();
+                refused(&why)
+            }));
         }
         // Who sends too much waits, and its spool keeps the rest.
         self.quota.wait(&self.limits, count, bytes).await;
@@ -137,10 +141,13 @@ struct Necessary<'a> {
 }
 
 /// The log's entry of an alert.
-fn entry(node: &Arc<str>, alert: v1::Alert) -> Result<Entry, Status> {
-    let bad = |why: &str| Status::invalid_argument(format!("alert {}: {why}", alert.sequence));
+fn entry(node: &Arc<str>, alert: &v1::Alert) -> Result<Entry, String> {
+    let bad = |why: &str| why.to_owned();
     if alert.uid.is_empty() || alert.uid.len() > UID {
         return Err(bad("it has no uid, or one that is too long"));
+    }
+    if alert.json.trim_ascii_start().first() != Some(&b'{') {
+        return Err(bad("its JSON is no object"));
     }
     match serde_json::from_slice::<Necessary<'_>>(&alert.json) {
         Ok(necessary) if necessary.uid == alert.uid => {}
@@ -149,7 +156,15 @@ fn entry(node: &Arc<str>, alert: v1::Alert) -> Result<Entry, Status> {
     }
     let time = alert.time.and_then(|time| Timestamp::new(time.seconds, time.nanos).ok());
     let Some(time) = time else { return Err(bad("it has no time")) };
-    Ok(Entry { uid: alert.uid, node: Arc::clone(node), sequence: alert.sequence, time, json: alert.json })
+    let entry = Entry {
+        uid: alert.uid.clone(),
+        node: Arc::clone(node),
+        sequence: alert.sequence,
+        time,
+        json: alert.json.clone(),
+    };
+    entry.check().map_err(|error| error.to_string())?;
+    Ok(entry)
 }
 
 #[cfg(test)]
@@ -166,7 +181,7 @@ mod tests {
             ..Default::default()
         };
         let node: Arc<str> = "n".into();
-        let taken = entry(&node, good.clone()).unwrap();
+        let taken = entry(&node, &good).unwrap();
         assert_eq!((taken.sequence, taken.time.as_nanosecond()), (7, 5_000_000_006));
         let bad = [
             v1::Alert { uid: String::new(), ..good.clone() },
@@ -180,7 +195,10 @@ mod tests {
             v1::Alert { json: vec![0xff; 10].into(), ..good },
         ];
         for alert in bad {
-            assert!(entry(&node, alert.clone()).is_err(), "{alert:?}");
+            let why = entry(&node, &alert).unwrap_err();
+            let instead = shed::refused(&node, "s", &alert, &why);
+            serde_json::from_slice::<vedette_event::alert::Alert>(&instead.json).unwrap();
+            assert_eq!(instead, shed::refused(&node, "s", &alert, &why));
         }
     }
 }

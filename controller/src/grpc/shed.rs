@@ -15,18 +15,37 @@ pub const RULE: &str = "Alerts given up by an agent";
 
 /// The log's entry of a report. The same report gives the same entry.
 pub fn entry(node: &Arc<str>, spool: &str, report: &v1::Shed) -> Entry {
+    let why = match report.reason() {
+        v1::ShedReason::Unspecified | v1::ShedReason::Full => "its spool was full",
+        v1::ShedReason::Disk => "its disk failed or was full",
+        v1::ShedReason::Corrupt => "its disk did not give back what was written",
+    };
+    make(node, &format!("shed\0{node}\0{spool}\0{}", report.id), report, why)
+}
+
+/// The log's entry in the place of an alert that cannot be kept, so that the agent need not send it for ever.
+pub fn refused(node: &Arc<str>, spool: &str, alert: &v1::Alert, why: &str) -> Entry {
+    let report = v1::Shed {
+        priority: alert.priority,
+        count: 1,
+        first_time: alert.time,
+        last_time: alert.time,
+        first_sequence: alert.sequence,
+        last_sequence: alert.sequence,
+        ..Default::default()
+    };
+    let name = format!("refused\0{node}\0{spool}\0{}", alert.sequence);
+    make(node, &name, &report, &format!("what was sent was no alert: {why}"))
+}
+
+fn make(node: &Arc<str>, name: &str, report: &v1::Shed, why: &str) -> Entry {
     let time = |time: &Option<prost_types::Timestamp>| {
         time.as_ref().and_then(|time| Timestamp::new(time.seconds, time.nanos).ok())
     };
     let (first, last) = (time(&report.first_time), time(&report.last_time));
     let at = last.or(first).unwrap_or_else(Timestamp::now);
     let priority = priority_name(report.priority());
-    let why = match report.reason() {
-        v1::ShedReason::Unspecified | v1::ShedReason::Full => "its spool was full",
-        v1::ShedReason::Disk => "its disk failed or was full",
-        v1::ShedReason::Corrupt => "its disk did not give back what was written",
-    };
-    let uid = uid(&format!("shed\0{node}\0{spool}\0{}", report.id));
+    let uid = uid(name);
     let count = report.count;
     let between = match (first, last) {
         (Some(first), Some(last)) => format!(", from {first} to {last}"),

@@ -5,9 +5,11 @@
 
 pub mod policy;
 mod schema;
+pub mod sink;
 pub mod status;
 
 pub use policy::{ClusterSecurityPolicy, ClusterSecurityPolicySpec, SecurityPolicy, SecurityPolicySpec};
+pub use sink::AlertSink;
 pub use status::PolicyStatus;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
@@ -23,6 +25,7 @@ const HEADER: &str = "# Generated from controller/src/kube/crd by `cargo xtask c
 /// All definitions, sorted by name.
 pub fn definitions() -> Vec<CustomResourceDefinition> {
     let all = [
+        (AlertSink::crd(), schema::SINK_COLUMNS),
         (ClusterSecurityPolicy::crd(), schema::POLICY_COLUMNS),
         (SecurityPolicy::crd(), schema::POLICY_COLUMNS),
     ];

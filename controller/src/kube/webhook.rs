@@ -104,7 +104,9 @@ async fn answer(request: Request<Incoming>, checker: Arc<Checker>) -> Response<F
     }
     let body = match timeout(PATIENCE, Limited::new(request.into_body(), MAX_BODY).collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(_)) => return plain(StatusCode::PAYLOAD_TOO_LARGE, "the request is too large, or was cut off"),
+        Ok(Err(_)) => {
+            return plain(StatusCode::PAYLOAD_TOO_LARGE, "the request is too large, or was cut off");
+        }
         Err(_) => return plain(StatusCode::REQUEST_TIMEOUT, "the request did not come in time"),
     };
     let review = serde_json::from_slice::<AdmissionReview<DynamicObject>>(&body).map_err(|e| e.to_string());
@@ -136,6 +138,7 @@ fn plain(status: StatusCode, text: impl Into<Bytes>) -> Response<Full<Bytes>> {
 fn review_of(request: &AdmissionRequest<DynamicObject>, checker: &Checker) -> AdmissionReview<DynamicObject> {
     let mut response = AdmissionResponse::from(request);
     let kind = match request.kind.kind.as_str() {
+        "AlertSink" => return review_of_sink(request, response).into_review(),
         "SecurityPolicy" => PolicyKind::SecurityPolicy,
         "ClusterSecurityPolicy" => PolicyKind::ClusterSecurityPolicy,
         // Not asked about by our configuration; somebody else's is none of our business.
@@ -149,13 +152,32 @@ fn review_of(request: &AdmissionRequest<DynamicObject>, checker: &Checker) -> Ad
     let warnings: Vec<_> = checked.warnings.iter().take(MAX_WARNINGS).map(ToString::to_string).collect();
     response.warnings = (!warnings.is_empty()).then_some(warnings);
     if !checked.errors.is_empty() {
-        let mut lines: Vec<_> = checked.errors.iter().take(MAX_ERRORS).map(ToString::to_string).collect();
-        if checked.errors.len() > MAX_ERRORS {
-            lines.push(format!("and {} more", checked.errors.len() - MAX_ERRORS));
-        }
-        response = response.deny(lines.join("\n"));
-        response.result.code = 422;
-        response.result.reason = "Invalid".into();
+        let lines: Vec<_> = checked.errors.iter().map(ToString::to_string).collect();
+        response = denied(response, &lines);
     }
     response.into_review()
+}
+
+/// What is said about a sink.
+fn review_of_sink(
+    request: &AdmissionRequest<DynamicObject>,
+    response: AdmissionResponse,
+) -> AdmissionResponse {
+    let Some(object) = &request.object else { return response };
+    let spec = object.data.get("spec").cloned().unwrap_or_default();
+    match super::sinks::check(&request.name, &spec) {
+        Ok(_) => response,
+        Err(lines) => denied(response, &lines),
+    }
+}
+
+fn denied(response: AdmissionResponse, lines: &[String]) -> AdmissionResponse {
+    let mut told = lines[..lines.len().min(MAX_ERRORS)].join("\n");
+    if lines.len() > MAX_ERRORS {
+        told.push_str(&format!("\nand {} more", lines.len() - MAX_ERRORS));
+    }
+    let mut response = response.deny(told);
+    response.result.code = 422;
+    response.result.reason = "Invalid".into();
+    response
 }

@@ -9,11 +9,21 @@ mod envtest;
 mod manifests;
 mod structural;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use ::kube::api::PostParams;
 use cluster::{Cluster, Replica, Server};
 use serde_json::{Value as Json, json};
-use vedette_controller::policies::{PolicySource as _, RuleState};
+use tokio_util::sync::CancellationToken;
+use vedette_controller::kube::check::Checker;
+use vedette_controller::kube::secrets::ClusterSecrets;
+use vedette_controller::kube::webhook;
+use vedette_controller::policies::{PolicySource as _, RuleState, built_in};
+use vedette_controller::secrets::SecretStore as _;
+use vedette_controller::sink::config::{NamedSink, Secret, SecretKey};
+use vedette_controller::sink::secrets::Secrets as _;
+use vedette_controller::tls::TlsServer;
 
 /// Each scenario, against both servers.
 macro_rules! scenarios {
@@ -42,6 +52,8 @@ scenarios! {
     nodes_are_selected_by_labels
     the_next_replica_takes_over_when_the_leader_is_killed
     the_built_in_policies_can_be_applied_and_compile
+    the_webhook_says_what_is_wrong
+    sinks_come_and_go_and_the_last_good_settings_stay
 }
 
 /// No rule of the roles is missing, and none is superfluous.
@@ -55,7 +67,29 @@ async fn the_roles_are_what_the_controller_needs() {
     cluster.apply(&policy("SecurityPolicy", Some("shop"), "good", rule(SHELL))).await.unwrap();
     cluster.status("SecurityPolicy", Some("shop"), "good", is_ready).await;
     cluster::until(|| async { (!cluster.events("default", "bad").await.is_empty()).then_some(()) }).await;
+    cluster.apply(&json!({
+        "apiVersion": "vedette.dev/v1alpha1", "kind": "AlertSink", "metadata": {"name": "siem"}, "spec": {"stdout": {}},
+    }))
+    .await
+    .unwrap();
+    cluster.status("AlertSink", None, "siem", Json::is_object).await;
     replica.end().await;
+    cluster.webhook(0).await;
+    let secrets = ClusterSecrets::new(cluster.controller.clone(), cluster::NAMESPACE);
+    assert!(secrets.replace("key", None, b"1").await.unwrap());
+    assert!(!secrets.replace("key", None, b"2").await.unwrap());
+    assert!(secrets.replace("key", Some(b"1"), b"2").await.unwrap());
+    assert_eq!(secrets.load("key").await.unwrap().unwrap(), b"2");
+    for text in ["1", "2", "2"] {
+        secrets.publish("ca.pem", text).await.unwrap();
+    }
+    let review = json!({
+        "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "metadata": {"name": "t"},
+        "spec": {"token": "t", "audiences": ["vedette-controller"]},
+    });
+    let reviews =
+        cluster::api_of(cluster.controller.clone(), "authentication.k8s.io/v1", "TokenReview", None);
+    reviews.create(&PostParams::default(), &serde_json::from_value(review).unwrap()).await.unwrap();
     let Server::Fake(api) = &cluster.server else { unreachable!() };
     let calls: Vec<_> = api.calls().into_iter().filter(|call| call.user == "controller").collect();
     let access = api::Access::of(&manifests::all(), cluster::NAMESPACE, cluster::ACCOUNT);
@@ -99,7 +133,7 @@ async fn a_policy_comes_changes_and_goes(cluster: Cluster) {
     tokio::time::timeout(Duration::from_secs(1), changes.changed()).await.expect("within a second").unwrap();
     replica.documents("n1", &["ClusterSecurityPolicy/shells"]).await;
     replica.documents("n2", &["ClusterSecurityPolicy/shells"]).await;
-    assert!(std::sync::Arc::ptr_eq(&replica.source.for_node("n1"), &replica.source.for_node("n2")));
+    assert!(Arc::ptr_eq(&replica.source.for_node("n1"), &replica.source.for_node("n2")));
 
     let status = cluster
         .status("ClusterSecurityPolicy", None, "shells", |s| {
@@ -261,6 +295,77 @@ async fn the_next_replica_takes_over_when_the_leader_is_killed(cluster: Cluster)
     assert_eq!(spec["holderIdentity"], "c3");
     assert!(spec["leaseTransitions"].as_i64().unwrap() >= 2, "{spec}");
     third.end().await;
+}
+
+async fn the_webhook_says_what_is_wrong(cluster: Cluster) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    cluster.webhook(address.port()).await;
+    let secrets = ClusterSecrets::new(cluster.controller.clone(), cluster::NAMESPACE);
+    let names = vec!["127.0.0.1".to_owned(), "vedette-controller.vedette.svc".to_owned()];
+    let tls = Arc::new(TlsServer::start(Arc::new(secrets), names, None).await.unwrap());
+    let stop = CancellationToken::new();
+    let checker = Checker::new(built_in::sources());
+    let served =
+        tokio::spawn(webhook::serve(listener, Arc::new(move || tls.config()), checker, stop.clone()));
+
+    // The authority of its certificate was made known to the API server, which may take a moment to use it.
+    let bad = policy("ClusterSecurityPolicy", None, "bad", rule("evt.type = execve and proc.nam = sh"));
+    let error = cluster::until(|| async { cluster.apply(&bad).await.err() }).await.to_string();
+    let wanted =
+        "spec.rules[0].condition:1:23: unknown-field: unknown field `proc.nam` (did you mean `proc.name`?)";
+    assert!(error.contains("policies.vedette.dev") && error.contains(wanted), "{error}");
+    cluster.apply(&policy("ClusterSecurityPolicy", None, "good", rule(SHELL))).await.unwrap();
+
+    // Without it, policies are taken all the same.
+    stop.cancel();
+    tokio::time::timeout(cluster::DEADLINE, served).await.unwrap().unwrap();
+    cluster.apply(&bad).await.unwrap();
+}
+
+async fn sinks_come_and_go_and_the_last_good_settings_stay(cluster: Cluster) {
+    let mut replica = Replica::start(&cluster, "c1").await;
+    replica.leads().await;
+    let sink = |spec: Json| json!({"apiVersion": "vedette.dev/v1alpha1", "kind": "AlertSink", "metadata": {"name": "siem"}, "spec": spec});
+    let has = |wanted: &Option<Vec<NamedSink>>, bytes: u64| {
+        wanted.as_ref().is_some_and(|all| all.len() == 1 && all[0].spec.batch.bytes.0 == bytes)
+    };
+    cluster.apply(&sink(json!({"stdout": {}, "batch": {"bytes": "2Mi"}}))).await.unwrap();
+    replica.sinks.wait_for(|wanted| has(wanted, 2 << 20)).await.unwrap();
+    let accepted = |status: &Json, state: &str| condition(status, "Accepted")["status"] == state;
+    let status = cluster.status("AlertSink", None, "siem", |s| accepted(s, "True")).await;
+    assert_eq!(
+        (&condition(&status, "Ready")["reason"], &status["kind"]),
+        (&json!("Starting"), &json!("stdout"))
+    );
+
+    // The schema takes it, and the settings are not good.
+    cluster.apply(&sink(json!({"stdout": {}, "batch": {"bytes": 5}}))).await.unwrap();
+    let status = cluster.status("AlertSink", None, "siem", |s| accepted(s, "False")).await;
+    let message = condition(&status, "Accepted")["message"].as_str().unwrap();
+    assert!(message.starts_with("spec.batch.bytes: "), "{message}");
+    assert!(has(&replica.sinks.borrow(), 2 << 20));
+    // Also for one that is started now.
+    replica.end().await;
+    let mut replica = Replica::start(&cluster, "c2").await;
+    replica.sinks.wait_for(|wanted| has(wanted, 2 << 20)).await.unwrap();
+    cluster.delete("vedette.dev/v1alpha1", "AlertSink", None, "siem").await;
+    replica.sinks.wait_for(|wanted| wanted.as_ref().is_some_and(Vec::is_empty)).await.unwrap();
+    replica.end().await;
+
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hec", "namespace": cluster::NAMESPACE},
+        "data": {"token": "czNjcmV0Cg=="},
+    });
+    cluster.apply(&secret).await.unwrap();
+    let secrets = ClusterSecrets::new(cluster.controller.clone(), cluster::NAMESPACE);
+    let place = |name: &str, key: &str| Secret {
+        secret: Some(SecretKey { name: name.into(), key: key.into() }),
+        ..Secret::default()
+    };
+    assert_eq!(secrets.read(&place("hec", "token")).await.unwrap().expose(), "s3cret");
+    assert!(secrets.read(&place("hec", "other")).await.unwrap_err().contains("no key"));
+    assert!(secrets.read(&place("none", "token")).await.unwrap_err().contains("no Secret"));
 }
 
 async fn the_built_in_policies_can_be_applied_and_compile(cluster: Cluster) {

@@ -116,8 +116,13 @@ fn check_structural(schema: &Json, path: &str, faults: &mut Vec<String>) {
             faults.push(format!("{path}: a rule without message"));
         }
     }
-    if schema["type"] == "array" && has_rules(&schema["items"]) && !schema["maxItems"].is_number() {
-        faults.push(format!("{path}: rules in a list without maxItems"));
+    for (inner, bound) in [("items", "maxItems"), ("additionalProperties", "maxProperties")] {
+        if schema[inner].is_object() && has_rules(&schema[inner]) && !schema[bound].is_number() {
+            faults.push(format!("{path}: rules below it, and no {bound}"));
+        }
+    }
+    if schema["default"].is_null() && schema.get("default").is_some() {
+        faults.push(format!("{path}: nothing as the default"));
     }
     for (name, property) in properties(schema) {
         check_structural(property, &format!("{path}.{name}"), faults);

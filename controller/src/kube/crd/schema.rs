@@ -65,6 +65,15 @@ pub(super) const POLICY_COLUMNS: &[Column] = &[
     ("Age", "date", ".metadata.creationTimestamp", 0),
 ];
 
+/// The columns of sinks.
+pub(super) const SINK_COLUMNS: &[Column] = &[
+    ("Kind", "string", ".status.kind", 0),
+    ("Accepted", "string", r#".status.conditions[?(@.type=="Accepted")].status"#, 0),
+    ("Ready", "string", r#".status.conditions[?(@.type=="Ready")].status"#, 0),
+    ("Message", "string", r#".status.conditions[?(@.type=="Ready")].message"#, 1),
+    ("Age", "date", ".metadata.creationTimestamp", 0),
+];
+
 /// Completes a definition: adds the columns, and takes away what was derived and says nothing or says too much.
 pub(super) fn finish(crd: &mut CustomResourceDefinition, columns: &[Column]) {
     for version in &mut crd.spec.versions {
@@ -86,6 +95,17 @@ pub(super) fn finish(crd: &mut CustomResourceDefinition, columns: &[Column]) {
 fn tidy(schema: &mut JSONSchemaProps) {
     // An optional key may be left out; `key: null` means nothing in a policy file either.
     schema.nullable = None;
+    // It says both types already.
+    if schema.x_kubernetes_int_or_string == Some(true) {
+        schema.any_of = None;
+    }
+    if schema.default.as_ref().is_some_and(|default| default.0.is_null()) {
+        schema.default = None;
+    }
+    // What is not named is pruned; to forbid it as well is not possible.
+    if matches!(schema.additional_properties, Some(JSONSchemaPropsOrBool::Bool(false))) {
+        schema.additional_properties = None;
+    }
     // Rust's widths of numbers; the bounds that matter are there as such.
     if schema.format.as_deref().is_some_and(|format| format != "date-time") {
         schema.format = None;

@@ -127,7 +127,11 @@ const LONGEST: usize = 480;
 
 /// Cut where it would fill the terminal.
 fn cut(message: &str) -> (&str, &'static str) {
-    if message.len() <= LONGEST { (message, "") } else { (&message[..message.floor_char_boundary(LONGEST)], "…") }
+    if message.len() <= LONGEST {
+        (message, "")
+    } else {
+        (&message[..message.floor_char_boundary(LONGEST)], "…")
+    }
 }
 
 fn done(taken: TakenAction) -> Option<&'static str> {

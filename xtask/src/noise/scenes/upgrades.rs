@@ -15,7 +15,7 @@ apt-get install -y -q --no-install-recommends unattended-upgrades needrestart &&
 systemctl enable cron.service && systemctl disable cron.service && systemctl enable cron.service || true
 apt-get install -y -q --no-install-recommends initramfs-tools zstd kmod udev || true
 if command -v mkinitramfs >/dev/null; then
-  mkdir -p "/lib/modules/6.1.0-noise/kernel" && depmod 6.1.0-noise && : > /boot/config-6.1.0-noise
+  mkdir -p "/lib/modules/6.1.0-noise/kernel" && depmod 6.1.0-noise
   update-initramfs -c -k 6.1.0-noise || true
   update-initramfs -u -k 6.1.0-noise || true
   update-initramfs -d -k 6.1.0-noise || true
