@@ -5,6 +5,7 @@
 //! sees alerts and agents.
 
 mod certificates;
+mod kubernetes;
 mod tokens;
 
 use std::{fmt, sync::Arc};
@@ -12,6 +13,7 @@ use std::{fmt, sync::Arc};
 use async_trait::async_trait;
 
 pub use certificates::Certificates;
+pub use kubernetes::{AUDIENCE, ServiceAccounts};
 pub use tokens::{Tokens, TokensError, create_tokens};
 
 /// What a caller shows.

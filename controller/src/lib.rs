@@ -12,8 +12,6 @@ pub mod http;
 pub mod identity;
 pub mod kube;
 pub mod policies;
-pub mod policies;
-pub mod run;
 pub mod run;
 pub mod secrets;
 pub mod sink;

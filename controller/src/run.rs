@@ -1,15 +1,12 @@
 //! `vedette-controller run`: putting the parts together, and taking them apart in the right order.
 
-use std::{io::IsTerminal, sync::Arc, time::Duration};
+mod start;
+
+use std::{io::IsTerminal, time::Duration};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::{
-    cli::RunArgs,
-    config::Config,
-    http::{self, Exposed},
-    tasks::Tasks,
-};
+use crate::{cli::RunArgs, config::Config, tasks::Tasks};
 
 /// How long the parts may take to write out what they hold at the end.
 const FINISH: Duration = Duration::from_secs(10);
@@ -51,7 +48,7 @@ pub fn run(args: RunArgs) -> Result<(), RunError> {
         let mut signals = Signals::new().map_err(RunError::internal)?;
         let mut tasks = Tasks::default();
         let started = tokio::select! {
-            started = start(&config, &mut tasks) => started,
+            started = start::start(&config, &mut tasks) => started,
             () = signals.end() => Ok(()),
         };
         let result = match started {
@@ -67,25 +64,6 @@ pub fn run(args: RunArgs) -> Result<(), RunError> {
         };
         result.and(finished)
     })
-}
-
-/// Starts everything, in the order of who needs whom.
-async fn start(config: &Config, tasks: &mut Tasks) -> Result<(), RunError> {
-    let exposed = Arc::new(Exposed::default());
-    std::fs::create_dir_all(&config.data)
-        .map_err(|error| RunError::input(format_args!("cannot use {}: {error}", config.data.display())))?;
-    if let Some(address) = config.metrics {
-        let listener = http::bind(address)
-            .await
-            .map_err(|error| RunError::input(format_args!("cannot serve metrics on {address}: {error}")))?;
-        let (exposed, stop) = (Arc::clone(&exposed), tasks.stop());
-        tasks.spawn("the metrics server", async move {
-            http::serve(listener, exposed, stop).await;
-            Ok(())
-        });
-    }
-    eprintln!("ready: agents connect to {}", config.listen);
-    Ok(())
 }
 
 /// Sends our own log to stderr.

@@ -1,0 +1,269 @@
+//! Starting the parts, in the order of who needs whom.
+
+use std::{future::Future, path::Path, sync::Arc, time::Duration};
+
+use futures_util::FutureExt as _;
+
+use super::RunError;
+use crate::{
+    alert_log::{
+        AlertLog,
+        embedded::{EmbeddedLog, Options},
+    },
+    bundle::{Bundles, Signer},
+    config::Config,
+    grpc::{self, Counters, Listener, Registry, Services},
+    http::{self, Exposed},
+    identity::{Certificates, Chain, ServiceAccounts, Tokens, create_tokens},
+    kube::{
+        lease::{Candidate, Timing},
+        secrets::ClusterSecrets,
+        sinks::{SinkObjects, Statuses},
+        status::{Pace, StatusWriter},
+    },
+    policies::{PolicySource, built_in, files::FilesSource, kube::KubeSource},
+    secrets::{SecretFiles, SecretStore},
+    sink::{config, secrets::LocalSecrets, set::Sinks},
+    tasks::Tasks,
+    tls::TlsServer,
+};
+
+/// The service account of agents.
+const AGENTS: &str = "vedette-agent";
+
+/// Where policies come from and secrets are kept.
+struct Origin {
+    policies: Arc<dyn PolicySource>,
+    secrets: Arc<dyn SecretStore>,
+    chain: Chain,
+    /// What else agents may call us, for the certificate.
+    names: Vec<String>,
+}
+
+/// Starts everything.
+///
+/// # Errors
+/// Something that was given is not usable, or cannot be had.
+pub async fn start(config: &Config, tasks: &mut Tasks) -> Result<(), RunError> {
+    let exposed = Arc::new(Exposed::default());
+    let (known, serving) = (exposed.condition("policies"), exposed.condition("agents' listener"));
+    std::fs::create_dir_all(&config.data)
+        .map_err(|error| RunError::input(format_args!("cannot use {}: {error}", config.data.display())))?;
+    if let Some(address) = config.metrics {
+        let listener = http::bind(address)
+            .await
+            .map_err(|error| RunError::input(format_args!("cannot serve metrics on {address}: {error}")))?;
+        let (exposed, stop) = (Arc::clone(&exposed), tasks.stop());
+        spawn(tasks, "the metrics server", async move { http::serve(listener, exposed, stop).await });
+    }
+    let log = EmbeddedLog::open(Options::new(config.data.join("alerts"))).await.map_err(RunError::input)?;
+    let log: Arc<dyn AlertLog> = Arc::new(log);
+    let sinks = start_sinks(config, &log, &exposed, tasks).await?;
+    let origin =
+        if config.standalone { standalone(config, tasks)? } else { cluster(config, &sinks, tasks).await? };
+
+    let signer = Signer::load(&*origin.secrets).await.map_err(RunError::input)?;
+    let tls = if config.plaintext { None } else { Some(start_tls(config, &origin, tasks).await?) };
+    let registry = Arc::new(Registry::new(config.limits));
+    let counters = Counters::default();
+    let connected = exposed.register(|metrics| {
+        counters.register(metrics);
+        grpc::connected_gauge(metrics)
+    });
+    let (agents, stop) = (Arc::clone(&registry), tasks.stop());
+    let mut changes = origin.policies.changes();
+    spawn(tasks, "the look at agents", async move {
+        let mut tick = tokio::time::interval(Duration::from_secs(2));
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = tick.tick() => {}
+            }
+            connected.set(agents.connected() as i64);
+            known.set(*changes.borrow_and_update() != 0);
+        }
+    });
+
+    let listener = Listener::bind(&config.listen)
+        .await
+        .map_err(|error| RunError::input(format_args!("cannot listen on {}: {error}", config.listen)))?;
+    let address = listener.address().map_err(RunError::internal)?;
+    let services = Services {
+        policies: origin.policies,
+        log: Arc::clone(&log),
+        bundles: Arc::new(Bundles::new(signer)),
+        registry,
+        chain: Arc::new(origin.chain),
+        limits: config.limits,
+        counters,
+        tls,
+    };
+    let stop = tasks.stop();
+    tasks.spawn("the agents' server", async move {
+        let served = services.serve(listener, stop).await.map_err(|error| error.to_string());
+        log.close().await;
+        served
+    });
+    serving.set(true);
+    eprintln!("ready: agents connect to {}{address}", if config.plaintext { "" } else { "TLS " });
+    Ok(())
+}
+
+/// Starts a part that does not fail.
+fn spawn(tasks: &mut Tasks, name: &'static str, part: impl Future<Output = ()> + Send + 'static) {
+    tasks.spawn(name, async move {
+        part.await;
+        Ok(())
+    });
+}
+
+/// Policies from files, keys in the data directory, tokens from a file.
+fn standalone(config: &Config, tasks: &mut Tasks) -> Result<Origin, RunError> {
+    let source = FilesSource::open(config.policies.clone(), built_in::sources()).map_err(RunError::input)?;
+    let source = Arc::new(source);
+    let (watched, stop) = (Arc::clone(&source), tasks.stop());
+    tasks.spawn("the watch of policies", async move { watched.watch(stop).await.map_err(|e| e.to_string()) });
+    create_tokens(&config.tokens).map_err(RunError::input)?;
+    let tokens = Tokens::load(&config.tokens).map_err(RunError::input)?;
+    Ok(Origin {
+        policies: source,
+        secrets: Arc::new(SecretFiles::new(&config.data)),
+        chain: Chain::default().with(Certificates).with(tokens),
+        names: Vec::new(),
+    })
+}
+
+/// Policies from the cluster, keys in a Secret, tokens by the API server.
+async fn cluster(config: &Config, sinks: &Arc<Sinks>, tasks: &mut Tasks) -> Result<Origin, RunError> {
+    let client = ::kube::Client::try_default()
+        .await
+        .map_err(|error| RunError::input(format_args!("no cluster to be had ({error}); see --standalone")))?;
+    let namespace = client.default_namespace().to_owned();
+    let identity = uuid::Uuid::new_v4().to_string();
+    let source = Arc::new(KubeSource::new(client.clone(), built_in::sources()));
+    let (followed, stop) = (Arc::clone(&source), tasks.stop());
+    tasks.spawn(
+        "the watch of the cluster",
+        async move { followed.run(stop).await.map_err(|e| e.to_string()) },
+    );
+    let candidate =
+        Candidate::new(client.clone(), &namespace, "vedette-controller", &identity, Timing::default());
+    let leading = candidate.leading();
+    let stop = tasks.stop();
+    spawn(tasks, "the election", async move { candidate.run(stop).await });
+    let objects = SinkObjects::new(client.clone(), leading.clone(), statuses(sinks));
+    follow_sinks(config, sinks, objects, tasks)?;
+    let writer = StatusWriter::new(Arc::clone(&source), client.clone(), &identity, leading, Pace::default());
+    let stop = tasks.stop();
+    spawn(tasks, "the writer of statuses", async move { writer.run(stop).await });
+    let mut chain =
+        Chain::default().with(Certificates).with(ServiceAccounts::new(client.clone(), &namespace, AGENTS));
+    if config.tokens.exists() {
+        chain = chain.with(Tokens::load(&config.tokens).map_err(RunError::input)?);
+    }
+    let service = "vedette-controller";
+    Ok(Origin {
+        policies: source,
+        secrets: Arc::new(ClusterSecrets::new(client, &namespace)),
+        chain,
+        names: ["", ".svc", ".svc.cluster.local"]
+            .map(|domain| format!("{service}.{namespace}{domain}"))
+            .into_iter()
+            .chain([service.to_owned()])
+            .collect(),
+    })
+}
+
+async fn start_tls(config: &Config, origin: &Origin, tasks: &mut Tasks) -> Result<Arc<TlsServer>, RunError> {
+    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+    if let crate::config::Listen::Tcp(address) = &config.listen
+        && !address.ip().is_unspecified()
+        && !address.ip().is_loopback()
+    {
+        names.push(address.ip().to_string());
+    }
+    names.extend(origin.names.iter().cloned());
+    names.extend(config.tls_names.iter().cloned());
+    let server = TlsServer::start(Arc::clone(&origin.secrets), names, config.client_ca.clone())
+        .await
+        .map_err(RunError::input)?;
+    let server = Arc::new(server);
+    let (maintained, stop) = (Arc::clone(&server), tasks.stop());
+    spawn(tasks, "the renewal of certificates", async move { maintained.maintain(stop).await });
+    Ok(server)
+}
+
+/// Starts the sinks of the files that were given.
+async fn start_sinks(
+    config: &Config,
+    log: &Arc<dyn AlertLog>,
+    exposed: &Exposed,
+    tasks: &mut Tasks,
+) -> Result<Arc<Sinks>, RunError> {
+    let sinks = Sinks::new(Arc::clone(log), config.data.join("dead-letters"), Arc::new(LocalSecrets));
+    exposed.register(|metrics| sinks.metrics().register(metrics));
+    let sinks = Arc::new(sinks);
+    if config.standalone {
+        // In a cluster the others are not known yet, and what is kept for them must stay.
+        sinks.apply(read_sinks(config)?).await.map_err(|errors| RunError::input(lines(&errors)))?;
+    }
+    let (stopped, stop) = (Arc::clone(&sinks), tasks.stop());
+    spawn(tasks, "the sinks", async move {
+        stop.cancelled().await;
+        stopped.stop().await;
+    });
+    Ok(sinks)
+}
+
+/// Says how the sinks do.
+fn statuses(sinks: &Arc<Sinks>) -> Statuses {
+    let sinks = Arc::clone(sinks);
+    Arc::new(move || {
+        let sinks = Arc::clone(&sinks);
+        async move { sinks.statuses().await }.boxed()
+    })
+}
+
+/// Runs the sinks that are objects of the cluster, and those of files.
+fn follow_sinks(
+    config: &Config,
+    sinks: &Arc<Sinks>,
+    objects: SinkObjects,
+    tasks: &mut Tasks,
+) -> Result<(), RunError> {
+    let of_files = read_sinks(config)?;
+    let mut wanted = objects.wanted();
+    let stop = tasks.stop();
+    spawn(tasks, "the watch of sinks", async move { objects.run(stop).await });
+    let (sinks, stop) = (Arc::clone(sinks), tasks.stop());
+    spawn(tasks, "the change of sinks", async move {
+        loop {
+            let known = wanted.borrow_and_update().clone();
+            if let Some(of_objects) = known
+                && let Err(errors) = sinks.apply(of_files.iter().cloned().chain(of_objects).collect()).await
+            {
+                tracing::error!("{}", lines(&errors));
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                changed = wanted.changed() => if changed.is_err() { return stop.cancelled().await },
+            }
+        }
+    });
+    Ok(())
+}
+
+fn read_sinks(config: &Config) -> Result<Vec<config::NamedSink>, RunError> {
+    config.sinks.iter().map(|path| read_sink(path)).collect()
+}
+
+fn read_sink(path: &Path) -> Result<config::NamedSink, RunError> {
+    let name = path.display().to_string();
+    let text =
+        std::fs::read_to_string(path).map_err(|error| RunError::input(format_args!("{name}: {error}")))?;
+    config::parse(&name, &text).map_err(|errors| RunError::Input(lines(&errors)))
+}
+
+fn lines(errors: &[impl std::fmt::Display]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
