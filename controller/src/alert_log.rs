@@ -1,6 +1,7 @@
 //! The alert log: every alert that was accepted, in one order, until all sinks have it and its time is over.
 
 pub mod embedded;
+pub mod jetstream;
 pub mod memory;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 pub use embedded::EmbeddedLog;
+pub use jetstream::JetStreamLog;
 pub use memory::MemoryLog;
 
 /// A place in the log: the number of the entry, from 1 upwards. 0 is the place before the first entry. Numbers grow

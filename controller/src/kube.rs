@@ -18,12 +18,46 @@ use tokio_util::sync::CancellationToken;
 use vedette_policy::Source;
 
 use crate::policies::kube::KubeSource;
+use crate::sink::config::NamedSink;
 
 /// The name of the lease that the leader holds.
 pub const LEASE: &str = "vedette-controller";
 
+/// Where this controller runs.
+#[derive(Clone)]
+pub struct Place {
+    /// The way to the API server.
+    pub client: Client,
+    /// Our namespace.
+    pub namespace: String,
+    /// Our name, different from those of other replicas.
+    pub identity: String,
+}
+
+/// Why it is not known where this controller runs.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "this is neither a pod of a cluster nor is there a kubeconfig ({0}); without Kubernetes, use --standalone"
+)]
+pub struct NoCluster(String);
+
+impl Place {
+    /// Looks around: in a pod its own service account and `POD_NAMESPACE` and `POD_NAME`, elsewhere the kubeconfig.
+    ///
+    /// # Errors
+    /// There is no cluster to be seen.
+    pub async fn find() -> Result<Self, NoCluster> {
+        let client = Client::try_default().await.map_err(|error| NoCluster(error.to_string()))?;
+        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let namespace = set("POD_NAMESPACE").unwrap_or_else(|| client.default_namespace().to_owned());
+        let identity =
+            set("POD_NAME").unwrap_or_else(|| format!("vedette-controller-{}", std::process::id()));
+        Ok(Self { client, namespace, identity })
+    }
+}
+
 /// What a controller in a cluster has to be told.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Options {
     /// The namespace that the controller runs in.
     pub namespace: String,
@@ -35,6 +69,8 @@ pub struct Options {
     pub timing: lease::Timing,
     /// How often statuses may be written.
     pub pace: status::Pace,
+    /// Says how the sinks do.
+    pub statuses: sinks::Statuses,
 }
 
 /// A part of the controller: its name, and what it does until it is told to stop.
@@ -44,6 +80,8 @@ pub type Task = (&'static str, BoxFuture<'static, Result<(), String>>);
 pub struct Parts {
     /// What nodes need.
     pub source: Arc<KubeSource>,
+    /// The sinks that are to run; nothing, before they are known.
+    pub sinks: watch::Receiver<Option<Vec<NamedSink>>>,
     /// Whether this replica leads.
     pub leading: watch::Receiver<bool>,
     /// What has to run. A task that ends before it was told to is a fault.
@@ -52,17 +90,20 @@ pub struct Parts {
 
 /// Puts the parts together. Nothing happens before the tasks run.
 pub fn parts(client: &Client, options: Options, stop: &CancellationToken) -> Parts {
-    let Options { namespace, identity, before, timing, pace } = options;
+    let Options { namespace, identity, before, timing, pace, statuses } = options;
     let source = Arc::new(KubeSource::new(client.clone(), before));
     let candidate = lease::Candidate::new(client.clone(), &namespace, LEASE, &identity, timing);
     let leading = candidate.leading();
     let writer =
         status::StatusWriter::new(Arc::clone(&source), client.clone(), &identity, leading.clone(), pace);
+    let objects = sinks::SinkObjects::new(client.clone(), leading.clone(), statuses);
+    let sinks = objects.wanted();
     let followed = Arc::clone(&source).run(stop.clone());
     let tasks: Vec<Task> = vec![
         ("the cluster's policies", followed.map(|result| result.map_err(|error| error.to_string())).boxed()),
         ("the leader election", candidate.run(stop.clone()).map(Ok).boxed()),
         ("the statuses", writer.run(stop.clone()).map(Ok).boxed()),
+        ("the cluster's sinks", objects.run(stop.clone()).map(Ok).boxed()),
     ];
-    Parts { source, leading, tasks }
+    Parts { source, sinks, leading, tasks }
 }

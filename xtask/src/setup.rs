@@ -6,7 +6,9 @@
 mod apt;
 mod compiler;
 mod containers;
+mod far_sides;
 mod linker;
+mod unpack;
 
 use std::env;
 use std::io::{self, IsTerminal, Write};
@@ -27,8 +29,8 @@ use crate::workspace::{self, Workspace};
 /// built once, with that compiler's LLVM library, and cached in $VEDETTE_CACHE, $XDG_CACHE_HOME/vedette or
 /// ~/.cache/vedette.
 ///
-/// Tests make real containers with runc, containerd and a static busybox; what is not installed of them is unpacked
-/// from Debian's packages into the same cache.
+/// Tests make real containers with runc, containerd and a static busybox, and send alerts to rsyslog, NATS and
+/// Alertmanager; what is not installed of them is unpacked from Debian's packages into the same cache.
 ///
 /// VEDETTE_BPF_TOOLCHAIN=NAME picks the compiler by hand: the name of a rustup toolchain, or `system`
 /// for the one in /usr. VEDETTE_BPF_LINKER=PATH does the same for bpf-linker.
@@ -65,7 +67,9 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let tools = ensure_with(workspace, Need::Test, consent)?;
     println!("BPF compiler  {}", tools.compiler.describe());
     println!("BPF linker    bpf-linker {} in {}", linker::VERSION, tools.linker.display());
-    containers::ensure(&workspace::tool_cache()?, consent)?;
+    let cache = workspace::tool_cache()?;
+    containers::ensure(&cache, consent)?;
+    far_sides::ensure(&cache, consent)?;
     println!("Everything that `cargo xtask run` and `cargo xtask test` need is here.");
     Ok(())
 }
@@ -84,6 +88,14 @@ pub fn ensure(workspace: &Workspace, need: Need) -> Result<BpfTools> {
 /// When it is missing and cannot be had, with what to do about it.
 pub fn ensure_containers() -> Result<()> {
     containers::ensure(&workspace::tool_cache()?, Consent::Given)
+}
+
+/// Makes sure that the servers are there that tests send alerts to, without a question.
+///
+/// # Errors
+/// When one is missing and cannot be had, with what to do about it.
+pub fn ensure_far_sides() -> Result<()> {
+    far_sides::ensure(&workspace::tool_cache()?, Consent::Given)
 }
 
 /// Whether the person has agreed to installations.

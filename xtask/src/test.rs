@@ -67,6 +67,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     if obstacle.is_none() {
         report.step("tools for containers", setup::ensure_containers);
     }
+    report.step("servers to send alerts to", setup::ensure_far_sides);
     report.step("tests", || suite::run(workspace, args.filter.as_deref(), &args.harness, obstacle.is_none()));
     if everything && obstacle.is_none() {
         report.step("noise of everyday work, in short", || noise::quick(workspace));

@@ -10,6 +10,8 @@ use kube::api::{ObjectMeta, PostParams};
 use kube::{Api, Client};
 
 use crate::secrets::{SecretError, SecretStore};
+use crate::sink::config::Secret as SecretPlace;
+use crate::sink::secrets::{LocalSecrets, SecretText, Secrets};
 
 /// The name of the Secret, of the ConfigMap and of the webhook's configuration.
 pub const NAME: &str = "vedette-controller";
@@ -123,5 +125,24 @@ impl SecretStore for ClusterSecrets {
             while self.write_bundle(text).await.map_err(failed(name))? {}
         }
         Ok(())
+    }
+}
+
+/// What sinks are told to read from Secrets of the controller's namespace, and what they read elsewhere.
+#[async_trait]
+impl Secrets for ClusterSecrets {
+    async fn read(&self, place: &SecretPlace) -> Result<SecretText, String> {
+        let Some(key) = &place.secret else { return LocalSecrets.read(place).await };
+        let secret = self.secrets().get_opt(&key.name).await;
+        let secret = secret.map_err(|error| format!("cannot read the Secret {}: {error}", key.name))?;
+        let data = secret.and_then(|secret| secret.data);
+        let data = data.ok_or_else(|| format!("there is no Secret {} in {}", key.name, self.namespace))?;
+        let value =
+            data.get(&key.key).ok_or_else(|| format!("the Secret {} has no key {}", key.name, key.key))?;
+        match std::str::from_utf8(&value.0).map(str::trim_end) {
+            Ok("") => Err(format!("the key {} of the Secret {} is empty", key.key, key.name)),
+            Ok(text) => Ok(SecretText::new(text)),
+            Err(_) => Err(format!("the key {} of the Secret {} is no text", key.key, key.name)),
+        }
     }
 }

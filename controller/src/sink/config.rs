@@ -13,9 +13,9 @@ use vedette_event::alert;
 
 pub use check::Problem;
 pub use far_side::{
-    AlertmanagerSink, Auth, Basic, Compression, ElasticsearchSink, FileSink, Framing, HeaderValue, KafkaSasl,
-    KafkaSink, KeyOf, NatsAuth, NatsSink, OtlpProtocol, OtlpSink, Sasl, Secret, SecretKey, SplunkAck,
-    SplunkHecSink, StdoutSink, SyslogSink, SyslogTransport, Tls, WebhookSink,
+    AlertmanagerSink, Auth, Basic, Compression, Confirm, ElasticsearchSink, FileSink, Framing, HeaderValue,
+    KafkaSasl, KafkaSink, KeyOf, NatsAuth, NatsSink, OtlpProtocol, OtlpSink, Sasl, Secret, SecretKey,
+    SplunkAck, SplunkHecSink, StdoutSink, SyslogSink, SyslogTransport, Tls, WebhookSink,
 };
 pub use file::{ConfigError, NamedSink, parse};
 pub use units::{Bytes, Interval};
@@ -24,7 +24,7 @@ pub use units::{Bytes, Interval};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase", default)]
 pub struct SinkSpec {
-    /// The format of alerts. The usual one is `vedette`, for `splunkHec` and `elasticsearch` too; `alertmanager` has its own.
+    /// The format of alerts: `vedette`, unless told otherwise; for `elasticsearch`, `ecs`. `alertmanager` has its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
     /// Alerts of a lower priority are not for this sink.
@@ -234,6 +234,12 @@ impl FarSide<'_> {
 }
 
 impl SinkSpec {
+    /// The format of alerts.
+    pub fn format(&self) -> Format {
+        let usual = if self.elasticsearch.is_some() { Format::Ecs } else { Format::Vedette };
+        self.format.unwrap_or(usual)
+    }
+
     /// The far sides that are there; a good spec has one.
     pub fn far_sides(&self) -> Vec<FarSide<'_>> {
         let all = [

@@ -2,12 +2,16 @@
 
 use std::{collections::BTreeMap, panic::AssertUnwindSafe, path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::{sync::Mutex, task::JoinHandle, time::sleep};
+use tokio::{
+    sync::{Mutex, watch},
+    task::JoinHandle,
+    time::sleep,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
     Builder,
-    config::{Format, NamedSink, Problem, SinkSpec, Start},
+    config::{NamedSink, Problem, SinkSpec, Start},
     dead_letters::DeadLetters,
     driver::Driver,
     far_side::LocalBuilder,
@@ -146,7 +150,7 @@ impl Sinks {
         let status = StatusCell::new(&name, kind);
         status.update(|status| status.cursor = cursor);
         let driver = Driver {
-            format: spec.format.unwrap_or(Format::Vedette),
+            format: spec.format(),
             log: Arc::clone(&self.log),
             builder,
             dead: DeadLetters::new(&self.directory, &name, spec.dead_letters),
@@ -158,6 +162,27 @@ impl Sinks {
         };
         let stop = driver.stop.clone();
         Ok(Running { spec, status, stop, task: tokio::spawn(supervise(driver)) })
+    }
+
+    /// Follows what is wanted until it is told to stop, and then ends all of them. Nothing changes as long as nothing is
+    /// known.
+    pub async fn follow(&self, mut wanted: watch::Receiver<Option<Vec<NamedSink>>>, stop: CancellationToken) {
+        loop {
+            let now = wanted.borrow_and_update().clone();
+            if let Some(now) = now
+                && let Err(errors) = self.apply(now).await
+            {
+                errors.iter().for_each(|error| tracing::error!("{error}"));
+            }
+            tokio::select! {
+                () = stop.cancelled() => break,
+                changed = wanted.changed() => if changed.is_err() {
+                    stop.cancelled().await;
+                    break;
+                },
+            }
+        }
+        self.stop().await;
     }
 
     /// Adds a sink that is not from settings.

@@ -446,3 +446,31 @@ async fn applying_starts_changes_and_forgets() {
     prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
     assert!(text.contains("sink_delivered_total{sink=\"one\"} 5") && !text.contains("two"), "{text}");
 }
+
+#[tokio::test]
+async fn what_is_wanted_is_followed() {
+    let setup = Setup::new();
+    let sinks = Arc::new(setup.sinks);
+    let (wanted, receiver) = tokio::sync::watch::channel(None);
+    let stop = tokio_util::sync::CancellationToken::new();
+    let following = tokio::spawn({
+        let (sinks, stop) = (Arc::clone(&sinks), stop.clone());
+        async move { sinks.follow(receiver, stop).await }
+    });
+    let until = async |names: &[&str]| {
+        let waiting = async {
+            while setup.log.sinks().await.unwrap() != names {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(20), waiting).await.unwrap();
+    };
+    wanted.send_replace(Some(vec![NamedSink { name: "one".to_owned(), spec: spec() }]));
+    until(&["one"]).await;
+    wanted.send_replace(Some(vec![NamedSink { name: "two".to_owned(), spec: spec() }]));
+    until(&["two"]).await;
+    stop.cancel();
+    timeout(Duration::from_secs(20), following).await.unwrap().unwrap();
+    // Its cursor stays for the next run.
+    assert_eq!(setup.log.sinks().await.unwrap(), ["two"]);
+}

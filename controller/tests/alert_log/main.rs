@@ -6,4 +6,9 @@
 mod conformance;
 mod crash;
 mod embedded;
+mod jetstream;
 mod support;
+mod wait;
+
+#[path = "../support/far_side.rs"]
+mod far_side;

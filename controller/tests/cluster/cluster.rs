@@ -14,6 +14,8 @@ use vedette_controller::kube::status::Pace;
 use vedette_controller::kube::{Options, Parts, crd, parts};
 use vedette_controller::policies::kube::KubeSource;
 use vedette_controller::policies::{NodeReport, PolicyReport, PolicySource as _, RuleState, built_in};
+use vedette_controller::sink::config::NamedSink;
+use vedette_controller::sink::status::SinkStatus;
 
 use crate::api::FakeApi;
 use crate::envtest::RealApi;
@@ -211,6 +213,7 @@ async fn until_or_none<T, F: Future<Output = Option<T>>>(ask: impl Fn() -> F) ->
 /// A controller of the cluster.
 pub struct Replica {
     pub source: Arc<KubeSource>,
+    pub sinks: tokio::sync::watch::Receiver<Option<Vec<NamedSink>>>,
     pub leading: tokio::sync::watch::Receiver<bool>,
     stop: CancellationToken,
     tasks: Vec<JoinHandle<Result<(), String>>>,
@@ -228,14 +231,19 @@ impl Replica {
                 deadline: Duration::from_millis(800),
                 retry: Duration::from_millis(100),
             },
+            statuses: Arc::new(|| {
+                Box::pin(async {
+                    vec![SinkStatus { name: "siem".into(), kind: "stdout", ..SinkStatus::default() }]
+                })
+            }),
             pace: Pace { each: Duration::from_millis(200), any: Duration::from_millis(1) },
         };
         let stop = CancellationToken::new();
-        let Parts { source, leading, tasks } = parts(&cluster.controller, options, &stop);
+        let Parts { source, sinks, leading, tasks } = parts(&cluster.controller, options, &stop);
         let tasks = tasks.into_iter().map(|(_, task)| tokio::spawn(task)).collect();
         let mut changes = source.changes();
         tokio::time::timeout(DEADLINE, changes.wait_for(|n| *n > 0)).await.unwrap().unwrap();
-        Self { source, leading, stop, tasks }
+        Self { source, sinks, leading, stop, tasks }
     }
 
     /// Waits until it leads.

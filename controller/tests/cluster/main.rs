@@ -21,6 +21,8 @@ use vedette_controller::kube::secrets::ClusterSecrets;
 use vedette_controller::kube::webhook;
 use vedette_controller::policies::{PolicySource as _, RuleState, built_in};
 use vedette_controller::secrets::SecretStore as _;
+use vedette_controller::sink::config::{NamedSink, Secret, SecretKey};
+use vedette_controller::sink::secrets::Secrets as _;
 use vedette_controller::tls::TlsServer;
 
 /// Each scenario, against both servers.
@@ -51,6 +53,7 @@ scenarios! {
     the_next_replica_takes_over_when_the_leader_is_killed
     the_built_in_policies_can_be_applied_and_compile
     the_webhook_says_what_is_wrong
+    sinks_come_and_go_and_the_last_good_settings_stay
 }
 
 /// No rule of the roles is missing, and none is superfluous.
@@ -64,6 +67,12 @@ async fn the_roles_are_what_the_controller_needs() {
     cluster.apply(&policy("SecurityPolicy", Some("shop"), "good", rule(SHELL))).await.unwrap();
     cluster.status("SecurityPolicy", Some("shop"), "good", is_ready).await;
     cluster::until(|| async { (!cluster.events("default", "bad").await.is_empty()).then_some(()) }).await;
+    cluster.apply(&json!({
+        "apiVersion": "vedette.dev/v1alpha1", "kind": "AlertSink", "metadata": {"name": "siem"}, "spec": {"stdout": {}},
+    }))
+    .await
+    .unwrap();
+    cluster.status("AlertSink", None, "siem", Json::is_object).await;
     replica.end().await;
     cluster.webhook(0).await;
     let secrets = ClusterSecrets::new(cluster.controller.clone(), cluster::NAMESPACE);
@@ -312,6 +321,51 @@ async fn the_webhook_says_what_is_wrong(cluster: Cluster) {
     stop.cancel();
     tokio::time::timeout(cluster::DEADLINE, served).await.unwrap().unwrap();
     cluster.apply(&bad).await.unwrap();
+}
+
+async fn sinks_come_and_go_and_the_last_good_settings_stay(cluster: Cluster) {
+    let mut replica = Replica::start(&cluster, "c1").await;
+    replica.leads().await;
+    let sink = |spec: Json| json!({"apiVersion": "vedette.dev/v1alpha1", "kind": "AlertSink", "metadata": {"name": "siem"}, "spec": spec});
+    let has = |wanted: &Option<Vec<NamedSink>>, bytes: u64| {
+        wanted.as_ref().is_some_and(|all| all.len() == 1 && all[0].spec.batch.bytes.0 == bytes)
+    };
+    cluster.apply(&sink(json!({"stdout": {}, "batch": {"bytes": "2Mi"}}))).await.unwrap();
+    replica.sinks.wait_for(|wanted| has(wanted, 2 << 20)).await.unwrap();
+    let accepted = |status: &Json, state: &str| condition(status, "Accepted")["status"] == state;
+    let status = cluster.status("AlertSink", None, "siem", |s| accepted(s, "True")).await;
+    assert_eq!(
+        (&condition(&status, "Ready")["reason"], &status["kind"]),
+        (&json!("Starting"), &json!("stdout"))
+    );
+
+    // The schema takes it, and the settings are not good.
+    cluster.apply(&sink(json!({"stdout": {}, "batch": {"bytes": 5}}))).await.unwrap();
+    let status = cluster.status("AlertSink", None, "siem", |s| accepted(s, "False")).await;
+    let message = condition(&status, "Accepted")["message"].as_str().unwrap();
+    assert!(message.starts_with("spec.batch.bytes: "), "{message}");
+    assert!(has(&replica.sinks.borrow(), 2 << 20));
+    // Also for one that is started now.
+    replica.end().await;
+    let mut replica = Replica::start(&cluster, "c2").await;
+    replica.sinks.wait_for(|wanted| has(wanted, 2 << 20)).await.unwrap();
+    cluster.delete("vedette.dev/v1alpha1", "AlertSink", None, "siem").await;
+    replica.sinks.wait_for(|wanted| wanted.as_ref().is_some_and(Vec::is_empty)).await.unwrap();
+    replica.end().await;
+
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "hec", "namespace": cluster::NAMESPACE},
+        "data": {"token": "czNjcmV0Cg=="},
+    });
+    cluster.apply(&secret).await.unwrap();
+    let secrets = ClusterSecrets::new(cluster.controller.clone(), cluster::NAMESPACE);
+    let place = |name: &str, key: &str| Secret {
+        secret: Some(SecretKey { name: name.into(), key: key.into() }),
+        ..Secret::default()
+    };
+    assert_eq!(secrets.read(&place("hec", "token")).await.unwrap().expose(), "s3cret");
+    assert!(secrets.read(&place("hec", "other")).await.unwrap_err().contains("no key"));
+    assert!(secrets.read(&place("none", "token")).await.unwrap_err().contains("no Secret"));
 }
 
 async fn the_built_in_policies_can_be_applied_and_compile(cluster: Cluster) {

@@ -27,7 +27,7 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "Several services stopped",
         attacks: &[act("one_after_the_other", |s| {
-            let script = "for service in mysql postgresql clamav-daemon; do systemctl stop vedette-test-$service || :; done";
+            let script = "for service in mysql postgresql clamav-daemon; do systemctl stop made-by-a-test-$service || :; done";
             detached(s, script, &[])
         })],
         evasions: &[act("by_their_names", |s| {
@@ -35,7 +35,7 @@ pub const CASES: &[Case] = &[
             detached(s, script, &[])
         })],
         benign: &[act("one_of_them_and_a_look", |s| {
-            let script = "systemctl stop vedette-test-mysql || :; systemctl status postgresql redis || :";
+            let script = "systemctl stop made-by-a-test-mysql || :; systemctl status postgresql redis || :";
             detached(s, script, &[])
         })],
     },

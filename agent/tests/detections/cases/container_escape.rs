@@ -234,13 +234,13 @@ pub const CASES: &[Case] = &[
     },
     Case {
         rule: "File opened by its number from a container",
-        attacks: &[act("a_directory_of_the_disk", |s| {
+        attacks: &[act("accounts", |s| {
             let script = format!(
-                "open F, '<', '/usr' or die; $path = '/usr'; $handle = pack 'L2x120', 120;
+                "open F, '<', '/host' or die; $path = '/host/passwd'; $handle = pack 'L2x120', 120;
                 $mount = pack 'L', 0; syscall({SYS_name_to_handle_at}, -100, $path, $handle, $mount, 0) == 0 or die;
                 syscall({SYS_open_by_handle_at}, fileno F, $handle, 0)"
             );
-            calls(s, privileged(), &script)
+            calls(s, privileged().with_mount("/etc", "/host"), &script)
         })],
         evasions: &[],
         benign: &[act("by_its_name", |s| inside(s, Options::default(), "ls /; cat /etc/passwd"))],

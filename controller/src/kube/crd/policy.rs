@@ -314,9 +314,23 @@ pub struct Sequence {
     pub by: Vec<Field>,
     /// In how much time.
     pub within: Duration,
+    /// Whether the steps happen in the order given (default), or in any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Order>,
     /// The events, in their order.
     #[schemars(length(min = 2, max = 16))]
     pub steps: Vec<Step>,
+}
+
+/// The order of the steps of a sequence.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Order {
+    /// As they are given.
+    #[default]
+    Given,
+    /// Any.
+    Any,
 }
 
 /// One event of a sequence.
@@ -329,6 +343,9 @@ pub struct Step {
     /// Its condition.
     #[schemars(length(min = 1))]
     pub condition: String,
+    /// The fields of this event that are compared with `by` of the sequence, if they are others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by: Vec<Field>,
 }
 
 /// So many events in so much time.

@@ -95,6 +95,10 @@ pub(super) fn finish(crd: &mut CustomResourceDefinition, columns: &[Column]) {
 fn tidy(schema: &mut JSONSchemaProps) {
     // An optional key may be left out; `key: null` means nothing in a policy file either.
     schema.nullable = None;
+    // It says both types already.
+    if schema.x_kubernetes_int_or_string == Some(true) {
+        schema.any_of = None;
+    }
     if schema.default.as_ref().is_some_and(|default| default.0.is_null()) {
         schema.default = None;
     }

@@ -136,6 +136,9 @@ pub struct SyslogSink {
     /// How one message ends and the next begins.
     #[serde(default)]
     pub framing: Framing,
+    /// When a batch counts as delivered.
+    #[serde(default)]
+    pub confirm: Confirm,
     /// The facility (0 to 23); 13, “log audit”, unless told otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 23))]
@@ -157,6 +160,17 @@ pub enum SyslogTransport {
     Tls,
     /// TCP, readable by everybody on the way.
     Tcp,
+}
+
+/// When a batch counts as delivered to a syslog server, which cannot acknowledge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Confirm {
+    /// When the server has read all of it: it is sent on a connection of its own, and the server closes that at its end.
+    #[default]
+    Close,
+    /// When it is written to the connection. What a server had not read when it died is lost.
+    Written,
 }
 
 /// How syslog messages are told apart (RFC 6587).

@@ -360,3 +360,6 @@ fn attacks(attack: &Attack) -> Vec<AttackEntry<'_>> {
 fn tactic(name: &str) -> Named<'_> {
     Named { uid: tactic_id(name), name: Some(name) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -49,7 +49,7 @@ printf 'def test_works(tmp_path):\n    (tmp_path / "x").write_text("y")\n    ass
 ! /usr/bin/python3 -m pytest --version >/dev/null 2>&1 || /usr/bin/python3 -m pytest -q test_noise.py
 python3 -m venv --system-site-packages second && second/bin/python -c 'import sys; print(sys.prefix)' && second/bin/python -m pip list --disable-pip-version-check >/dev/null
 python -m zipapp pkg -o noise.pyz -m noise_pkg:main -p '/usr/bin/env python3' && ./noise.pyz
-python - <<'PY'
+cat > session.py <<'PY'
 import ctypes, mmap, os, pty, socket, subprocess, tempfile, asyncio
 libc = ctypes.CDLL(None); print(libc.getpid())
 pty.spawn(["sh", "-c", "echo on a terminal"])
@@ -59,6 +59,7 @@ async def main():
     p = await asyncio.create_subprocess_shell("echo async", stdout=-1); print(await p.communicate())
 asyncio.run(main())
 PY
+python session.py
 python -m unittest discover -s pkg || true
 deactivate
 "##,
