@@ -8,6 +8,7 @@ mod manifests;
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use clap::Parser as _;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Service, ServiceAccount};
@@ -52,6 +53,10 @@ fn of(all: &[Json], kind: &str, name: &str) -> Json {
 
 fn words(value: &Json) -> BTreeSet<&str> {
     value.as_array().into_iter().flatten().map(|word| word.as_str().unwrap()).collect()
+}
+
+fn words_in_order(value: &Json) -> Vec<String> {
+    value.as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect()
 }
 
 /// What holds of the manifests and of each overlay.
