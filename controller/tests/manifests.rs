@@ -113,6 +113,10 @@ fn check(all: &[Json]) {
                 .any(|m| m["kind"] == "ServiceAccount" && m["metadata"]["name"] == pod["serviceAccountName"])
         );
     }
+    // The program takes these arguments.
+    let args = words_in_order(&controller["containers"][0]["args"]);
+    let given = std::iter::once("vedette-controller".to_owned()).chain(args);
+    vedette_controller::cli::Cli::try_parse_from(given).unwrap();
     let tokens =
         agent["volumes"].as_array().unwrap().iter().flat_map(|v| v["projected"]["sources"].as_array());
     let audiences: Vec<_> =
