@@ -188,3 +188,6 @@ fn timestamp(time: Timestamp) -> prost_types::Timestamp {
 fn duration(time: Duration) -> prost_types::Duration {
     prost_types::Duration { seconds: time.as_secs() as i64, nanos: time.subsec_nanos() as i32 }
 }
+
+#[cfg(test)]
+mod tests;

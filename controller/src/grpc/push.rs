@@ -198,7 +198,7 @@ mod tests {
             let why = entry(&node, &alert).unwrap_err();
             let instead = shed::refused(&node, "s", &alert, &why);
             serde_json::from_slice::<vedette_event::alert::Alert>(&instead.json).unwrap();
-            assert_eq!(instead, shed::refused(&node, "s", &alert, &why));
+            assert_eq!(instead.uid, shed::refused(&node, "s", &alert, &why).uid);
         }
     }
 }
