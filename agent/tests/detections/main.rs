@@ -7,6 +7,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod away;
 mod cases;
 mod scene;
 
@@ -52,6 +53,11 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     if !harness::may_load_bpf("detections") {
         return ExitCode::SUCCESS;
+    }
+    if !arguments.list
+        && let Some(code) = away::run()
+    {
+        return code;
     }
     let rules = Arc::new(Rules::load());
     // A ring that holds what others on this host do meanwhile.
