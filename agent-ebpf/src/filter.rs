@@ -4,7 +4,7 @@
 //! keeps the event.
 
 use aya_ebpf::Global;
-use vedette_abi::{EVERY_SCOPE, Filter, Kind, ScopeKey, filter_flags, name_set};
+use vedette_abi::{EVERY_SCOPE, Filter, Kind, ScopeKey, name_set};
 
 use crate::{
     emit,
@@ -31,16 +31,22 @@ pub fn wants(kind: Kind, task: Task) -> bool {
     let kept = match wanted {
         0 => false,
         _ if task.tgid() == SKIP_TGID.load() => false,
-        EVERY_SCOPE => true,
-        some => {
-            let key = ScopeKey { generation, cgroup: task.cgroup_id() };
-            unsafe { SCOPES.get(key) }.is_none_or(|scopes| scopes & some != 0)
-        }
+        some => is_in(some, generation, task),
     };
     if !kept {
         emit::filtered(kind);
     }
     kept
+}
+
+/// Whether the task is in one of the scopes. Unknown control groups are.
+#[inline(always)]
+fn is_in(scopes: u64, generation: u64, task: Task) -> bool {
+    if scopes == EVERY_SCOPE || scopes == 0 {
+        return scopes != 0;
+    }
+    let key = ScopeKey { generation, cgroup: task.cgroup_id() };
+    unsafe { SCOPES.get(key) }.is_none_or(|its| its & scopes != 0)
 }
 
 /// Whether the live filter has one of `flags` (see [`vedette_abi::filter_flags`]).
@@ -51,10 +57,9 @@ pub fn flag(flags: u64) -> bool {
 
 /// Which set of names an open is held against, counted from 1; 0 where its names do not matter.
 #[inline(always)]
-pub fn names_of_opens(may_change: bool) -> u64 {
+pub fn names_of_opens(may_change: bool, task: Task) -> u64 {
     let Some((generation, filter)) = live() else { return 0 };
-    let every = if may_change { filter_flags::EVERY_WRITE } else { filter_flags::EVERY_READ };
-    if unsafe { (*filter).flags } & every != 0 {
+    if is_in(unsafe { (*filter).every_open[may_change as usize] }, generation, task) {
         return 0;
     }
     u64::from(name_set(generation as u32, may_change)) + 1

@@ -73,6 +73,11 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE")]
     pub tokens: Option<PathBuf>,
 
+    /// Tell at this address, over TLS, what is wrong with policies and sinks as they are applied, e.g. 0.0.0.0:9443. Only
+    /// in a cluster.
+    #[arg(long, value_name = "ADDR", conflicts_with = "standalone")]
+    pub webhook: Option<std::net::SocketAddr>,
+
     /// Serve Prometheus metrics, /healthz and /readyz on this address, e.g. 127.0.0.1:9466.
     #[arg(long, value_name = "ADDR")]
     pub metrics: Option<std::net::SocketAddr>,

@@ -109,6 +109,7 @@ struct File {
     tls_names: Vec<String>,
     client_ca: Option<PathBuf>,
     tokens: Option<PathBuf>,
+    webhook: Option<SocketAddr>,
     metrics: Option<SocketAddr>,
     log: Option<String>,
     limits: Limits,
@@ -166,6 +167,8 @@ pub struct Config {
     pub client_ca: Option<PathBuf>,
     /// The file of tokens.
     pub tokens: PathBuf,
+    /// Where the API server asks about objects.
+    pub webhook: Option<SocketAddr>,
     /// Where metrics are served.
     pub metrics: Option<SocketAddr>,
     /// Log level.
@@ -204,6 +207,7 @@ impl Config {
             client_ca: args.client_ca.or(file.client_ca),
             tokens: args.tokens.or(file.tokens).unwrap_or_else(|| data.join("tokens")),
             data,
+            webhook: args.webhook.or(file.webhook),
             metrics: args.metrics.or(file.metrics),
             log: args.log.or(file.log).unwrap_or_else(|| "info".into()),
             limits: file.limits,

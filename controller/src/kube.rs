@@ -23,39 +23,6 @@ use crate::sink::config::NamedSink;
 /// The name of the lease that the leader holds.
 pub const LEASE: &str = "vedette-controller";
 
-/// Where this controller runs.
-#[derive(Clone)]
-pub struct Place {
-    /// The way to the API server.
-    pub client: Client,
-    /// Our namespace.
-    pub namespace: String,
-    /// Our name, different from those of other replicas.
-    pub identity: String,
-}
-
-/// Why it is not known where this controller runs.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "this is neither a pod of a cluster nor is there a kubeconfig ({0}); without Kubernetes, use --standalone"
-)]
-pub struct NoCluster(String);
-
-impl Place {
-    /// Looks around: in a pod its own service account and `POD_NAMESPACE` and `POD_NAME`, elsewhere the kubeconfig.
-    ///
-    /// # Errors
-    /// There is no cluster to be seen.
-    pub async fn find() -> Result<Self, NoCluster> {
-        let client = Client::try_default().await.map_err(|error| NoCluster(error.to_string()))?;
-        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        let namespace = set("POD_NAMESPACE").unwrap_or_else(|| client.default_namespace().to_owned());
-        let identity =
-            set("POD_NAME").unwrap_or_else(|| format!("vedette-controller-{}", std::process::id()));
-        Ok(Self { client, namespace, identity })
-    }
-}
-
 /// What a controller in a cluster has to be told.
 #[derive(Clone)]
 pub struct Options {

@@ -8,6 +8,7 @@ mod manifests;
 use std::collections::BTreeSet;
 use std::process::Command;
 
+use clap::Parser as _;
 use k8s_openapi::api::admissionregistration::v1::ValidatingWebhookConfiguration;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Service, ServiceAccount};
@@ -52,6 +53,10 @@ fn of(all: &[Json], kind: &str, name: &str) -> Json {
 
 fn words(value: &Json) -> BTreeSet<&str> {
     value.as_array().into_iter().flatten().map(|word| word.as_str().unwrap()).collect()
+}
+
+fn words_in_order(value: &Json) -> Vec<String> {
+    value.as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect()
 }
 
 /// What holds of the manifests and of each overlay.
@@ -108,6 +113,10 @@ fn check(all: &[Json]) {
                 .any(|m| m["kind"] == "ServiceAccount" && m["metadata"]["name"] == pod["serviceAccountName"])
         );
     }
+    // The program takes these arguments.
+    let args = words_in_order(&controller["containers"][0]["args"]);
+    let given = std::iter::once("vedette-controller".to_owned()).chain(args);
+    vedette_controller::cli::Cli::try_parse_from(given).unwrap();
     let tokens =
         agent["volumes"].as_array().unwrap().iter().flat_map(|v| v["projected"]["sources"].as_array());
     let audiences: Vec<_> =

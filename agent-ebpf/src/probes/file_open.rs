@@ -68,7 +68,7 @@ pub fn fill(exit: &Exit, record: &mut Record) -> bool {
         body.resolve = how[2] as u32;
     }
     // Who opens is asked first: that needs no path.
-    names::begin(filter::names_of_opens(may_change(body.flags)));
+    names::begin(filter::names_of_opens(may_change(body.flags), exit.task));
     names::look_at_program(exit.task);
     let (mut root, mut base_of_path) = (Place::NONE, Place::NONE);
     if !exit.is_elsewhere() {

@@ -40,7 +40,7 @@ pub fn plan(set: &PolicySet) -> Plan {
         }
         for may_change in [false, true] {
             let need = opens::needed(rule, &types, may_change);
-            plan.want_opens(may_change, |names| need.put_into(names));
+            plan.want_opens(may_change, scopes, |names| need.put_into(names));
         }
         if EXECS.iter().any(|t| types.contains(*t)) && can_match_failed_exec(rule) {
             plan.want_failed_execs(scopes);

@@ -14,6 +14,8 @@ pub struct Plan {
     /// By kind: the scopes in which it is wanted.
     wanted: [u64; KINDS],
     flags: u64,
+    /// Scopes in which opens are wanted whatever the names: those that change nothing, and those that may.
+    every_open: [u64; 2],
     /// Names of files that rules on opens ask for: of opens that change nothing, and of those that may.
     names: [NameSet; 2],
     /// Event types that the policies name and that no program reports.
@@ -35,27 +37,26 @@ impl Default for Plan {
         Self {
             calls: BTreeSet::new(),
             wanted: [0; KINDS],
-            flags: EVERY_OPEN,
+            flags: 0,
+            every_open: [EVERY_SCOPE; 2],
             names: [NameSet { bits: [0; 256] }; 2],
             unseen: BTreeSet::new(),
         }
     }
 }
 
-/// The flags by which opens are wanted whatever the names of the file.
-const EVERY_OPEN: u64 = filter_flags::EVERY_READ | filter_flags::EVERY_WRITE;
-
 impl Plan {
     /// A plan in which opens come up only where [`Self::want_opens`] has asked for their names.
     pub fn of_named_opens() -> Self {
-        Self { flags: 0, ..Self::default() }
+        Self { every_open: [0; 2], ..Self::default() }
     }
 
     /// Asks for opens, those that may change something ([`vedette_abi::may_change`]) or those that do not, of files that
-    /// have certain names in their paths. `put` adds the names; where it returns false, for all of them.
-    pub fn want_opens(&mut self, may_change: bool, put: impl FnOnce(&mut NameSet) -> bool) {
-        if !put(&mut self.names[usize::from(may_change)]) {
-            self.flags |= if may_change { filter_flags::EVERY_WRITE } else { filter_flags::EVERY_READ };
+    /// have certain names in their paths. `put` adds the names; where it returns false, for all of them in these scopes.
+    pub fn want_opens(&mut self, may_change: bool, scopes: u64, put: impl FnOnce(&mut NameSet) -> bool) {
+        let kind = usize::from(may_change);
+        if !put(&mut self.names[kind]) {
+            self.every_open[kind] |= scopes;
         }
     }
 
@@ -120,6 +121,7 @@ impl Plan {
         both.calls.extend(&other.calls);
         both.unseen.extend(other.unseen.iter().cloned());
         both.flags |= other.flags;
+        both.every_open.iter_mut().zip(other.every_open).for_each(|(mine, theirs)| *mine |= theirs);
         for (mine, theirs) in both.wanted.iter_mut().zip(other.wanted) {
             *mine |= theirs;
         }
@@ -165,7 +167,7 @@ impl Plan {
         for kind in Kind::ALL.iter().filter(|k| k.is_state()) {
             wanted[*kind as usize] = EVERY_SCOPE;
         }
-        Filter { wanted, flags: self.flags }
+        Filter { wanted, flags: self.flags, every_open: self.every_open }
     }
 
     /// The dispatch table: row → entry (native call in the low byte, compat call in the high byte).

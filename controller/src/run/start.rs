@@ -1,8 +1,9 @@
 //! Starting the parts, in the order of who needs whom.
 
-use std::{future::Future, path::Path, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
+use tokio::net::TcpListener;
 
 use super::RunError;
 use crate::{
@@ -16,10 +17,12 @@ use crate::{
     http::{self, Exposed},
     identity::{Certificates, Chain, ServiceAccounts, Tokens, create_tokens},
     kube::{
+        check::Checker,
         lease::{Candidate, Timing},
         secrets::ClusterSecrets,
         sinks::{SinkObjects, Statuses},
         status::{Pace, StatusWriter},
+        webhook,
     },
     policies::{PolicySource, built_in, files::FilesSource, kube::KubeSource},
     secrets::{SecretFiles, SecretStore},
@@ -64,6 +67,9 @@ pub async fn start(config: &Config, tasks: &mut Tasks) -> Result<(), RunError> {
 
     let signer = Signer::load(&*origin.secrets).await.map_err(RunError::input)?;
     let tls = if config.plaintext { None } else { Some(start_tls(config, &origin, tasks).await?) };
+    if let (Some(address), Some(tls)) = (config.webhook, &tls) {
+        start_webhook(address, tls, tasks).await?;
+    }
     let registry = Arc::new(Registry::new(config.limits));
     let counters = Counters::default();
     let connected = exposed.register(|metrics| {
@@ -191,6 +197,19 @@ async fn start_tls(config: &Config, origin: &Origin, tasks: &mut Tasks) -> Resul
     let (maintained, stop) = (Arc::clone(&server), tasks.stop());
     spawn(tasks, "the renewal of certificates", async move { maintained.maintain(stop).await });
     Ok(server)
+}
+
+/// Serves what the API server asks about objects.
+async fn start_webhook(address: SocketAddr, tls: &Arc<TlsServer>, tasks: &mut Tasks) -> Result<(), RunError> {
+    let listener = TcpListener::bind(address)
+        .await
+        .map_err(|error| RunError::input(format_args!("cannot serve the webhook on {address}: {error}")))?;
+    let tls = Arc::clone(tls);
+    let (checker, stop) = (Checker::new(built_in::sources()), tasks.stop());
+    spawn(tasks, "the webhook", async move {
+        webhook::serve(listener, Arc::new(move || tls.config()), checker, stop).await;
+    });
+    Ok(())
 }
 
 /// Starts the sinks of the files that were given.

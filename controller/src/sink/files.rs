@@ -54,7 +54,9 @@ fn fault(path: &std::path::Path, message: String) -> ConfigError {
 /// Applies the files whenever their text changes, until it is told to stop. While something is wrong with one of them,
 /// all sinks stay as they are, and the log says what is wrong.
 pub async fn watch(sinks: &Sinks, paths: &[PathBuf], stop: CancellationToken) {
-    let mut known = read(paths).await.ok();
+    // They may have changed since they were applied: the first look applies them, too, which changes nothing if not.
+    let mut known = None;
+    let mut told = false;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -65,7 +67,7 @@ pub async fn watch(sinks: &Sinks, paths: &[PathBuf], stop: CancellationToken) {
             Ok(texts) => texts,
             Err(errors) => {
                 // A file that is being replaced is there again the next time.
-                if known.take().is_some() {
+                if !std::mem::replace(&mut told, true) {
                     errors.iter().for_each(|error| tracing::warn!("{error}"));
                 }
                 continue;
@@ -73,7 +75,7 @@ pub async fn watch(sinks: &Sinks, paths: &[PathBuf], stop: CancellationToken) {
         };
         match sinks_of(paths, &texts) {
             Ok(wanted) => match sinks.apply(wanted).await {
-                Ok(()) => tracing::info!("the sinks were read again"),
+                Ok(()) => tracing::debug!("the sinks were read again"),
                 Err(errors) => errors.iter().for_each(|error| tracing::error!("{error}")),
             },
             Err(errors) => {
@@ -81,6 +83,7 @@ pub async fn watch(sinks: &Sinks, paths: &[PathBuf], stop: CancellationToken) {
             }
         }
         known = Some(texts);
+        told = false;
     }
 }
 

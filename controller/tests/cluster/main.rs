@@ -83,13 +83,13 @@ async fn the_roles_are_what_the_controller_needs() {
     for text in ["1", "2", "2"] {
         secrets.publish("ca.pem", text).await.unwrap();
     }
-    let review = json!({
-        "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "metadata": {"name": "t"},
-        "spec": {"token": "t", "audiences": ["vedette-controller"]},
-    });
-    let reviews =
-        cluster::api_of(cluster.controller.clone(), "authentication.k8s.io/v1", "TokenReview", None);
-    reviews.create(&PostParams::default(), &serde_json::from_value(review).unwrap()).await.unwrap();
+    for (group, kind) in [("authentication", "TokenReview"), ("authorization", "SubjectAccessReview")] {
+        let api_version = format!("{group}.k8s.io/v1");
+        let review =
+            json!({"apiVersion": api_version, "kind": kind, "metadata": {"name": "review"}, "spec": {}});
+        let reviews = cluster::api_of(cluster.controller.clone(), &api_version, kind, None);
+        reviews.create(&PostParams::default(), &serde_json::from_value(review).unwrap()).await.unwrap();
+    }
     let Server::Fake(api) = &cluster.server else { unreachable!() };
     let calls: Vec<_> = api.calls().into_iter().filter(|call| call.user == "controller").collect();
     let access = api::Access::of(&manifests::all(), cluster::NAMESPACE, cluster::ACCOUNT);

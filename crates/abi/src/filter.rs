@@ -4,11 +4,14 @@ use crate::{KINDS, record_struct};
 
 record_struct! {
     /// One generation of the filter. Two of them exist; a single word says which is live.
-    pub struct Filter: 264 {
+    pub struct Filter: 280 {
         /// By kind: the scopes in which some loaded rule wants it. 0 = nobody anywhere.
         pub wanted: [u64; KINDS],
         /// [`filter_flags`].
         pub flags: u64,
+        /// Scopes in which some rule can match an open whatever the names of the file: opens that change nothing, and opens
+        /// that may change something ([`may_change`]).
+        pub every_open: [u64; 2],
     }
 
     /// Key of the table that gives, for a control group, the scopes it is in (a bit set as in [`Filter::wanted`]).
@@ -67,10 +70,6 @@ pub mod filter_flags {
     pub const DATA: u64 = 512;
     /// Some rule or output asks for the standard descriptors of new programs.
     pub const STDIO: u64 = 1024;
-    /// Some rule can match an open that changes nothing ([`crate::may_change`]), whatever the names of the file.
-    pub const EVERY_READ: u64 = 2048;
-    /// Some rule can match an open that may change something, whatever the names of the file.
-    pub const EVERY_WRITE: u64 = 4096;
 }
 
 /// Every scope at once.

@@ -38,7 +38,7 @@ while read -r name; do
   mkdir -p "/var/lib/noise/$name"
   cd "/var/lib/noise/$name"
   code=0
-  sh -eu "/run/noise/$name.sh" > "/run/noise/$name.log" 2>&1 < /dev/null || code=$?
+  setsid --wait sh -eu "/run/noise/$name.sh" > "/run/noise/$name.log" 2>&1 < /dev/null || code=$?
   cd /
   echo "ended $name $code"
 done

@@ -305,7 +305,7 @@ pub const CASES: &[Case] = &[
         evasions: &[],
         benign: &[act("own_memory", |s| {
             let script = "my $b = 'x'; my $own = pack('PQ', $b, 1); my $far = $own; \
-                exit(syscall(311, $$, $own, 1, $far, 1, 0) != 1)";
+                exit(syscall(311, $$ + 0, $own, 1, $far, 1, 0) != 1)";
             perl(s, script, &[])
         })],
     },

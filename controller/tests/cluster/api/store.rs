@@ -66,6 +66,7 @@ const BUILT_IN: &[(&str, &str, &str, &str, bool)] = &[
         "ValidatingWebhookConfiguration",
         false,
     ),
+    ("authorization.k8s.io", "v1", "subjectaccessreviews", "SubjectAccessReview", false),
     ("authentication.k8s.io", "v1", "tokenreviews", "TokenReview", false),
     ("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", false),
 ];

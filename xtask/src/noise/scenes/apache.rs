@@ -22,11 +22,12 @@ error_log = $PWD/logs/fpm.log
 [www]
 user = www-data
 group = www-data
-listen = 127.0.0.1:19000
+listen = $PWD/fpm.sock
+listen.mode = 0666
 pm = static
 pm.max_children = 2
 CONFIG
-  $php -y "$PWD/fpm.conf" && handler='ProxyPassMatch "^/(.*\.php)$" "fcgi://127.0.0.1:19000'"$PWD"'/html/$1"'
+  $php -y "$PWD/fpm.conf" && handler="ProxyPassMatch \"^/(.*\.php)\$\" \"unix:$PWD/fpm.sock|fcgi://localhost$PWD/html\""
   cat > html/index.php <<'PHP'
 <?php
 session_start(); $_SESSION["n"] = ($_SESSION["n"] ?? 0) + 1;
@@ -45,6 +46,7 @@ Group www-data
 $(for module in mpm_event authz_core authz_host mime dir alias cgid proxy proxy_fcgi log_config; do [ ! -f $modules/mod_$module.so ] || echo "LoadModule ${module}_module $modules/mod_$module.so"; done)
 ErrorLog $PWD/logs/error.log
 CustomLog "|/usr/bin/rotatelogs $PWD/logs/access.%Y 86400" "%h %r %>s"
+TypesConfig /dev/null
 ScriptSock $PWD/cgid.sock
 DocumentRoot $PWD/html
 DirectoryIndex index.html

@@ -22,8 +22,8 @@ on_terminal "su - noise-ada -c 'whoami; ls -la; id'" >/dev/null 2>&1 || true
 printf 'correct horse battery\nnew horse battery\nnew horse battery\n' | su -s /bin/sh noise-ada -c passwd >/dev/null 2>&1 || true
 usermod -L noise-ada && usermod -U noise-ada && chage -d 0 noise-ada && chage -E -1 noise-ada && chfn -r 1 noise-ada 2>/dev/null || true
 install -d -m 700 -o noise-ada /home/noise-ada/.ssh && getent shadow noise-ada >/dev/null && newgrp users < /dev/null >/dev/null 2>&1 || true
-printf 'noise-eve:pass:::Eve:/home/noise-eve:/bin/bash\n' | newusers && userdel -r noise-eve 2>/dev/null || true
-command -v adduser >/dev/null && adduser --disabled-password --gecos '' noise-bob >/dev/null && adduser noise-bob users >/dev/null && deluser --remove-home noise-bob >/dev/null 2>&1 || true
+printf 'noise-eve:pass:::Eve:/home/noise-eve:/bin/bash\n' | newusers && on_terminal 'userdel -r noise-eve' >/dev/null 2>&1 || true
+command -v adduser >/dev/null && on_terminal "adduser --disabled-password --gecos '' noise-bob && adduser noise-bob users && deluser --remove-home noise-bob" >/dev/null 2>&1 || true
 command -v deluser >/dev/null && deluser --system noise-daemon >/dev/null 2>&1 || true
 userdel -r noise-ada 2>/dev/null && groupdel noise-staff
 "##,

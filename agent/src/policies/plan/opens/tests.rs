@@ -101,7 +101,9 @@ fn the_built_in_rules_ask_for_files_by_name() {
     let set = loaded.set.unwrap();
     let mut every = Vec::new();
     for (index, rule) in set.rules().iter().enumerate().filter(|(_, rule)| rule.is_active()) {
-        if needed(rule, &set.event_types_of(index), false) == Need::Every {
+        // Containers alone are a part of the machine.
+        let on_host = crate::policies::plan::scopes(rule) & vedette_abi::SCOPE_HOST != 0;
+        if on_host && needed(rule, &set.event_types_of(index), false) == Need::Every {
             every.push(&rule.name);
         }
     }
