@@ -42,6 +42,8 @@ use crate::{
 const FIRST_MESSAGE: Duration = Duration::from_secs(10);
 /// How often a quiet connection is asked whether it lives, and how long it may take to answer.
 const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
+/// How long connections may take to end when everything stops.
+const DRAIN: Duration = Duration::from_secs(3);
 /// Bytes that a client may send on a stream, and on a connection, before anybody has read them.
 const WINDOWS: (u32, u32) = (128 << 10, 256 << 10);
 /// Most bytes of the headers of a call.
@@ -149,7 +151,8 @@ impl Services {
             .build_v1()
             .map_err(|error| ServeError::Reflection(error.to_string()))?;
 
-        let served = Server::builder()
+        let drained = stop.clone();
+        let serve = Server::builder()
             .http2_keepalive_interval(Some(KEEP_ALIVE.0))
             .http2_keepalive_timeout(Some(KEEP_ALIVE.1))
             .initial_stream_window_size(WINDOWS.0)
@@ -163,8 +166,12 @@ impl Services {
             .add_service(AlertServiceServer::new(alerts).max_decoding_message_size(limits.message_bytes))
             .add_service(health_server)
             .add_service(reflection)
-            .serve_with_incoming_shutdown(ReceiverStream::new(incoming), stop.cancelled_owned())
-            .await;
+            .serve_with_incoming_shutdown(ReceiverStream::new(incoming), stop.cancelled_owned());
+        let served = tokio::select! {
+            served = serve => served,
+            // Who does not let go is left behind: it comes again.
+            () = async { drained.cancelled().await; tokio::time::sleep(DRAIN).await } => Ok(()),
+        };
         accepting.abort();
         // What was taken from an agent is answered for before we go.
         let _ = bringing_in.await;

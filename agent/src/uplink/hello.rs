@@ -100,7 +100,7 @@ impl Hello {
     fn heartbeat(&self) -> v1::HeartbeatRequest {
         let figures = self.spool.figures();
         let Losses { events, alerts } = (self.reported.losses)();
-        let shed = (1..)
+        let shed = (1..=8)
             .filter_map(|number| v1::Priority::try_from(number).ok())
             .zip(figures.shed)
             .filter(|(_, count)| *count > 0)
