@@ -122,7 +122,7 @@ fn alert(sequence: u64) -> v1::Alert {
     }
 }
 
-type Pushed = (tokio::sync::mpsc::Sender<v1::PushRequest>, tonic::Streaming<v1::PushResponse>);
+type Pushed = (mpsc::Sender<v1::PushRequest>, tonic::Streaming<v1::PushResponse>);
 
 async fn push(channel: &Channel, node: &str) -> Result<Pushed, tonic::Status> {
     let (out, requests) = mpsc::channel(8);
