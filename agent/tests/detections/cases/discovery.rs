@@ -62,16 +62,15 @@ pub const CASES: &[Case] = &[
     Case {
         rule: "Server's shell looks around",
         attacks: &[act("nginx", |s| {
-            let mut server = s
-                .act_by(&s.named("nginx"), ["run", "/bin/sh", "-c", "id; uname -a; hostname; ip addr; true"]);
-            s.run(&mut server)
+            // A session of its own, for that is what is counted by.
+            let mut server = Command::new("setsid");
+            server.arg("--wait").arg(s.named("nginx")).args(["--act", "run", "/bin/sh", "-c"]);
+            s.run(server.arg("id; uname -a; hostname; ip addr; true"))
         })],
         evasions: &[act("without_a_shell", |s| {
             let server = s.named("nginx");
-            s.shell(
-                "\"$1\" --act run whoami; \"$1\" --act run uname -a; \"$1\" --act run ps aux; \"$1\" --act run id",
-                &[os(&server)],
-            )
+            let script = "\"$1\" --act run whoami; \"$1\" --act run uname -a; \"$1\" --act run ps aux; \"$1\" --act run id";
+            s.run(Command::new("setsid").args(["--wait", "/bin/sh", "-euc", script, "sh"]).arg(&server))
         })],
         benign: &[act("administrator", |s| s.shell("id; uname -a; hostname; ps aux", &[]))],
     },
