@@ -6,6 +6,7 @@
 use std::{
     ffi::OsStr,
     fs,
+    io::ErrorKind,
     os::unix::{fs::symlink, process::CommandExt},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -13,11 +14,16 @@ use std::{
         Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
+    thread,
+    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
 use crate::act;
+
+/// How long a program that was just written may be held open by a child that is about to run something else.
+const BUSY: Duration = Duration::from_secs(10);
 
 /// A directory of its own outside of those that anybody may write to, with the helper in it.
 pub struct Stage {
@@ -146,7 +152,16 @@ impl Stage {
     /// about a process group do not take two tests for one.
     pub fn run(&self, command: &mut Command) -> u32 {
         command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let deadline = Instant::now() + BUSY;
+        let child = loop {
+            match command.spawn() {
+                // A child of another test still has the program open for writing, from before its own exec.
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy && Instant::now() < deadline => {
+                    thread::yield_now();
+                }
+                other => break other.unwrap_or_else(|error| panic!("{command:?}: {error}")),
+            }
+        };
         let pid = child.id();
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{command:?}: {output:?}");
