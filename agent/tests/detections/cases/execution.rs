@@ -27,7 +27,11 @@ pub const CASES: &[Case] = &[
             let (_made, program) = s.copy_of("/bin/true", "/dev/shm", "program");
             s.run(&mut Command::new(program))
         })],
-        evasions: &[],
+        evasions: &[act("named_like_a_cache", |s| {
+            let script = "d=$(mktemp -d /dev/shm/vedette-test-XXXXXX); mkdir $d/.cache; cp /bin/true $d/.cache/program; \
+                $d/.cache/program; rm -r $d";
+            s.shell(script, &[])
+        })],
         benign: &[act("tmp", |s| {
             let (_made, program) = s.copy_of("/bin/true", "/tmp", "program");
             s.run(&mut Command::new(program))
