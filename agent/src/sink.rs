@@ -126,13 +126,16 @@ pub struct SinkStats {
     pub dropped: u64,
     /// Alerts that are waiting or being written.
     pub queued: u64,
-    /// Failed attempts to write or to open.
+    /// Failed attempts to write or to open; of the spool, alerts that it did not take, which are in its book.
     pub errors: u64,
     /// Bytes written.
     pub bytes: u64,
     /// Whether the reader of the destination has gone for good.
     pub closed: bool,
 }
+
+/// Name of the spool among the sinks.
+pub const SPOOL: &str = "spool";
 
 /// What a sink and its thread both see.
 #[derive(Debug, Default)]
@@ -203,7 +206,7 @@ impl Sinks {
     /// # Errors
     /// There is no thread to be had.
     pub fn add_spool(&mut self, spool: Arc<Spool>, sync: SyncPolicy) -> Result<(), SinkError> {
-        let sink = Sink::spawn("spool".to_owned(), DEFAULT_QUEUE, |shared| {
+        let sink = Sink::spawn(SPOOL.to_owned(), DEFAULT_QUEUE, |shared| {
             move |alerts: &Receiver<Arc<Alert>>, _| spooler::run(&spool, alerts, sync, &shared)
         });
         self.sinks.push(sink.map_err(SinkError::Spool)?);

@@ -26,7 +26,7 @@ use vedette_proto::v1;
 use disk::{Directory, Disk};
 pub use format::PRIORITIES;
 use log::Log;
-pub use log::{Appended, Cursor, Figures, Limits, Stored};
+pub use log::{Appended, Cursor, Figures, LARGEST, Limits, Stored};
 pub use shed::Shed;
 
 /// Why a spool cannot be used.

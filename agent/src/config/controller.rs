@@ -7,6 +7,7 @@ use clap::Args;
 use super::{ConfigError, parse_wait};
 use crate::{
     sink::SyncPolicy,
+    spool::LARGEST,
     uplink::{ControllerUrl, Credentials, UplinkSettings},
 };
 
@@ -131,7 +132,7 @@ pub(super) fn uplink(
     }))
 }
 
-/// Reads the spool's size: bytes, or with `MiB` or `GiB`; at least one MiB.
+/// Reads the spool's size: bytes, or with `MiB` or `GiB`; between one MiB and [`LARGEST`].
 ///
 /// # Errors
 /// Says what is wrong with it.
@@ -147,8 +148,8 @@ pub fn parse_spool_size(text: &str) -> Result<u64, String> {
     };
     let number: u64 = digits.parse().map_err(|_| format!("`{text}` is not a size such as 256MiB"))?;
     match number.checked_mul(1 << shift) {
-        Some(bytes) if (1 << 20..=1 << 40).contains(&bytes) => Ok(bytes),
-        _ => Err(format!("a spool has between 1MiB and 1024GiB, not {text}")),
+        Some(bytes) if (1 << 20..=LARGEST).contains(&bytes) => Ok(bytes),
+        _ => Err(format!("a spool has between 1MiB and {}GiB, not {text}", LARGEST >> 30)),
     }
 }
 
@@ -195,7 +196,7 @@ mod tests {
         assert_eq!(parse_spool_size("2GiB"), Ok(2 << 30));
         assert_eq!(parse_sync("50ms"), Ok(SyncPolicy::Every(Duration::from_millis(50))));
         assert_eq!(parse_sync("0"), Ok(SyncPolicy::Always));
-        for bad in ["", "5", "1KiB", "9999999999999999GiB", "2TB"] {
+        for bad in ["", "5", "1KiB", "5GiB", "9999999999999999GiB", "2TB"] {
             assert!(parse_spool_size(bad).is_err(), "{bad}");
         }
         assert!(parse_sync("sometimes").is_err());

@@ -7,29 +7,31 @@ use vedette_event::{Cgroup, Cgroups};
 
 use crate::proc::Proc;
 
-/// Groups that could not be looked up and are remembered, so that their next event does not ask again. Beyond that all
-/// of them are forgotten.
+/// Attempts to look a group up that failed and are remembered, so that the next event of the same process does not ask
+/// again. Beyond that all of them are forgotten.
 const REMEMBERED: usize = 4096;
 
 /// Who looks groups up.
 #[derive(Debug, Default)]
 pub(super) struct Groups {
-    /// The group of the last event, which is known or nowhere to be found: most events come from the same as the one
+    /// Group and process of the last event, which need not be asked about: most events come from the same as the one
     /// before.
-    last: u64,
-    /// Groups that are nowhere to be found.
-    unknown: HashSet<u64>,
+    last: (u64, u32),
+    /// Groups that are nowhere to be found, with the processes that were asked: another one may tell, where the first has
+    /// ended already.
+    unknown: HashSet<(u64, u32)>,
 }
 
 impl Groups {
     /// The record of the making of an event's group, where the group is not known and the process tells which it is.
     pub fn look_up(&mut self, event: &Header, known: &Cgroups, proc: &Proc) -> Option<Vec<u8>> {
         let group = event.cgroup;
-        if group == self.last || group == 0 || event.tgid == 0 {
+        let asked = (group, event.tgid);
+        if asked == self.last || group == 0 || event.tgid == 0 {
             return None;
         }
-        self.last = group;
-        if known.get(group).is_some() || self.unknown.contains(&group) {
+        self.last = asked;
+        if known.get(group).is_some() || self.unknown.contains(&asked) {
             return None;
         }
         let found = proc.group(event.tgid).filter(|(id, _)| *id == group);
@@ -37,7 +39,7 @@ impl Groups {
             if self.unknown.len() >= REMEMBERED {
                 self.unknown.clear();
             }
-            self.unknown.insert(group);
+            self.unknown.insert(asked);
             return None;
         };
         Cgroup::made_record(event, hierarchy.number, &path)
@@ -91,6 +93,9 @@ mod tests {
         assert_eq!(groups.look_up(&event(7, id + 1), &known, &proc), None, "the process is in another");
         assert_eq!(groups.look_up(&event(8, id + 2), &known, &proc), None, "the process is gone");
         assert_eq!(groups.unknown.len(), 2);
+        let (known, mut groups) = (Cgroups::new(8), Groups::default());
+        assert_eq!(groups.look_up(&event(8, id), &known, &proc), None, "this process is gone");
+        assert!(groups.look_up(&event(7, id), &known, &proc).is_some(), "another one tells");
         assert_eq!(groups.look_up(&event(7, 0), &known, &proc), None, "no hierarchy");
     }
 }

@@ -25,7 +25,7 @@ use crate::{
     hosts::Hosts,
     identity::{Identity, scopes_of_path},
     policies::{self, Origin, PolicyError},
-    sink::{Destination, SinkConfig, Sinks},
+    sink::{Destination, SPOOL, SinkConfig, Sinks},
     spool::{Limits, Spool},
     stats::Stats,
     tap::{Server, Tap},
@@ -233,8 +233,12 @@ fn reported(sensor: &super::SharedSensor, sinks: &Arc<Sinks>) -> uplink::Reporte
     let losses = move || {
         let lost = lock(&sensor).counters().map(|counters| counters.total().ring_full).unwrap_or_default();
         let events = [("kernel".to_owned(), lost)].into_iter().filter(|(_, lost)| *lost > 0).collect();
-        let dropped = sinks.stats().into_iter().filter(|sink| sink.dropped > 0 && sink.name != "spool");
-        uplink::Losses { events, alerts: dropped.map(|sink| (sink.name, sink.dropped)).collect() }
+        let dropped = sinks.stats().into_iter().map(|sink| {
+            // What the spool itself gave up is in its own book.
+            let told = if sink.name == SPOOL { sink.errors } else { 0 };
+            (sink.name, sink.dropped.saturating_sub(told))
+        });
+        uplink::Losses { events, alerts: dropped.filter(|(_, dropped)| *dropped > 0).collect() }
     };
     uplink::Reported { capabilities, losses: Box::new(losses) }
 }

@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use vedette_event::alert::Alert;
 
 use super::{Shared, add};
-use crate::spool::{Appended, Spool};
+use crate::spool::{Appended, Figures, Spool};
 
 /// When what is in the spool is made durable, and so may be sent. Each time it is all that came until then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ const BATCH: usize = 1024;
 /// Runs until all senders of `alerts` are gone and all is durable.
 pub(super) fn run(spool: &Spool, alerts: &Receiver<Arc<Alert>>, sync: SyncPolicy, shared: &Shared) {
     let mut last: Option<Instant> = None;
-    let mut pending = false;
+    let (mut pending, mut told) = (false, 0);
     loop {
         let due = match sync {
             SyncPolicy::Every(interval) => {
@@ -74,15 +74,35 @@ pub(super) fn run(spool: &Spool, alerts: &Receiver<Arc<Alert>>, sync: SyncPolicy
         };
         if pending && is_due {
             spool.commit(sync != SyncPolicy::Never);
+            tell(spool.figures(), &mut told);
             (last, pending) = (Some(Instant::now()), false);
         }
     }
     spool.close();
 }
 
+/// Says that the disk fails, again whenever it has done so twice as often.
+fn tell(figures: Figures, told: &mut u64) {
+    let Figures { errors, corrupt, waiting, .. } = figures;
+    let failures = errors.saturating_add(corrupt);
+    if failures > 0 && failures >= told.saturating_mul(2) {
+        *told = failures;
+        tracing::error!(
+            errors,
+            corrupt,
+            waiting,
+            "the disk under the spool fails: alerts may be lost on their way to the controller; check the disk, or \
+             move the spool with --data"
+        );
+    }
+}
+
 fn keep(appended: Appended, shared: &Shared) {
     match appended {
         Appended::Kept(_) => add(&shared.written, 1),
-        Appended::Shed(_) => add(&shared.dropped, 1),
+        Appended::Shed(_) => {
+            add(&shared.dropped, 1);
+            add(&shared.errors, 1);
+        }
     }
 }

@@ -19,6 +19,13 @@ mod room;
 
 pub use read::{Cursor, Stored};
 
+/// Most bytes of all files that may be asked for.
+pub const LARGEST: u64 = 4 << 30;
+/// Most bytes after which a new segment begins.
+const LARGEST_SEGMENT: u64 = 16 << 20;
+/// Most segments. A disk that fails again and again makes more of them than there would be by size, and each is open.
+const SEGMENTS: usize = 512;
+
 /// How large a spool may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -31,8 +38,8 @@ pub struct Limits {
 impl Limits {
     /// Most bytes of all files, in segments that suit.
     pub fn of(bytes: u64) -> Self {
-        // So that giving one up costs little, and there are not too many files.
-        Self { bytes, segment: (bytes / 64).clamp(64 << 10, 4 << 20) }
+        // So that giving one up costs little, and there are not too many files: each is open.
+        Self { bytes, segment: (bytes / 64).clamp(64 << 10, 4 << 20).max(bytes / 256).min(LARGEST_SEGMENT) }
     }
 }
 

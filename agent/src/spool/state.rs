@@ -56,7 +56,13 @@ impl<F: DiskFile> StateFile<F> {
     /// # Errors
     /// The disk does not let us.
     pub fn open<D: Disk<File = F>>(disk: &D, fresh: impl FnOnce() -> State) -> io::Result<(Self, State)> {
-        if let Ok(file) = disk.open(NAME) {
+        let known = match disk.open(NAME) {
+            Ok(file) => Some(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            // It may be there all the same: a new one would take the alerts that wait for strangers.
+            Err(error) => return Err(error),
+        };
+        if let Some(file) = known {
             let mut bytes = vec![0; 2 * SLOT];
             let read = file.read_at(&mut bytes, 0)?;
             let slots = bytes[..read].chunks(SLOT);

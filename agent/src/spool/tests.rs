@@ -164,6 +164,28 @@ fn what_the_disk_has_spoilt_is_left_out_and_reported() {
 }
 
 #[test]
+fn what_waited_in_a_spool_that_lost_its_name_is_reported() {
+    use super::disk::Disk;
+    let disk = FaultyDisk::default();
+    let mut log = open(&disk);
+    for priority in [2, 2, 5] {
+        log.append(priority, 5, b"x");
+    }
+    log.close();
+    drop(log);
+    disk.fail_after(0, Fault::Broken);
+    assert!(
+        Log::open(disk.clone(), LIMITS, [8; 16]).is_err(),
+        "what cannot be read just now is not made anew"
+    );
+    assert_eq!(numbers(&mut open(&disk)), [1, 2, 3]);
+    disk.remove("state").unwrap();
+    let mut log = Log::open(disk, LIMITS, [8; 16]).unwrap();
+    assert_eq!((numbers(&mut log), log.figures().shed), (Vec::new(), [0, 0, 2, 0, 0, 1, 0, 0]));
+    assert_eq!(log.sheds().len(), 2);
+}
+
+#[test]
 fn what_is_too_large_is_given_up() {
     let mut log = open(&FaultyDisk::default());
     assert_eq!(log.append(0, 1, &vec![0; format::MAX_PAYLOAD + 1]), Appended::Shed(1));

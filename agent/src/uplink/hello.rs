@@ -81,7 +81,7 @@ impl Hello {
             Ok(answer) => answer.into_inner(),
             Err(error) => return error,
         };
-        backoff.reset();
+        backoff.connected();
         self.keys.lock().unwrap_or_else(PoisonError::into_inner).announce(&answer.signing_keys);
         self.introduced.notify_one();
         let interval = answer

@@ -80,6 +80,9 @@ impl Keys {
             Err(error) if error.kind() == io::ErrorKind::NotFound && handed_over.is_none() => Vec::new(),
             Err(error) => return Err(fail(&error.to_string())),
         };
+        if handed_over.is_some() && keys.is_empty() {
+            return Err(fail("there is no key in it: 32 bytes or their hexadecimal are needed"));
+        }
         Ok(Self { fixed: handed_over.is_some(), file, keys })
     }
 
@@ -190,7 +193,9 @@ mod tests {
         let mut keys = Keys::open(dir.path(), Some(&file)).unwrap();
         keys.announce(&[announced(&second, Some(&first))]);
         assert!(signed_by(&keys, &first) && !signed_by(&keys, &second));
-        fs::write(&file, "not a key").unwrap();
-        assert!(Keys::open(dir.path(), Some(&file)).is_err());
+        for bad in ["not a key", "", "\n"] {
+            fs::write(&file, bad).unwrap();
+            assert!(Keys::open(dir.path(), Some(&file)).is_err(), "{bad:?}");
+        }
     }
 }

@@ -69,7 +69,7 @@ impl Push {
         out.try_send(v1::PushRequest { message: Some(Message::Hello(hello)) }).map_err(|_| gone())?;
         let mut answers = client.alerts().push(ReceiverStream::new(requests)).await?.into_inner();
         let Some(first) = answers.message().await? else { return Ok(()) };
-        backoff.reset();
+        backoff.connected();
         self.acknowledge(&first).await?;
         let mut cursor = Cursor::after(acknowledged.max(first.acknowledged));
         let mut flight = Flight::default();

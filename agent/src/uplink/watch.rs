@@ -1,11 +1,15 @@
 //! Taking bundles, and saying what became of them.
 
 use std::{
+    io,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::{
+    sync::{Notify, mpsc, oneshot, watch},
+    task::spawn_blocking,
+};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 use vedette_proto::v1::{self, watch_request::Message};
@@ -64,7 +68,7 @@ impl Watch {
         let gone = || Status::unavailable("the stream has ended");
         out.try_send(request(Message::Hello(hello))).map_err(|_| gone())?;
         let mut bundles = client.policies().watch(ReceiverStream::new(requests)).await?.into_inner();
-        backoff.reset();
+        backoff.connected();
         // Said with the first bundle, and again with every change.
         let mut last: Option<v1::BundleStatus> = None;
         self.effective.mark_unchanged();
@@ -110,7 +114,10 @@ impl Watch {
         let offer = Offer { bundle: Arc::clone(&bundle), reply };
         self.offers.send(offer).await.map_err(|_| "the agent stops".to_owned())?;
         result.await.map_err(stopping)??;
-        if let Err(error) = self.store.save(&bundle) {
+        let (store, kept) = (self.store.clone(), Arc::clone(&bundle));
+        // The disk's time, which heartbeats and alerts do not wait for.
+        let saved = spawn_blocking(move || store.save(&kept)).await;
+        if let Err(error) = saved.unwrap_or_else(|error| Err(io::Error::other(error))) {
             // It runs; after a restart without the controller it would be the one before.
             tracing::error!(%error, "the policies could not be kept on disk");
         }

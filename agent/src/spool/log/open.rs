@@ -1,6 +1,6 @@
 //! Opening: what the last run left, whole or not.
 
-use super::*;
+use super::{format::RecordAt, *};
 
 /// Numbers that are left out at each start. What was given away before and is not known any more, because the disk did
 /// not keep its promise, is not given to another alert.
@@ -23,14 +23,14 @@ impl<D: Disk> Log<D> {
             id,
             chains: array::from_fn(|_| VecDeque::new()),
             new_files: false,
-            next: state.next.max(state.acknowledged + 1),
+            next: state.next.max(state.acknowledged.saturating_add(1)),
             figures: Figures::default(),
             buffer: Vec::new(),
             state,
         };
         log.find_segments()?;
         if log.next > 1 {
-            log.next = log.next.div_ceil(LEAP).saturating_mul(LEAP) + 1;
+            log.next = log.next.div_ceil(LEAP).saturating_mul(LEAP).saturating_add(1);
         }
         // Everything that was found is on the disk; from here on that is known, and who was given up is gone.
         log.state.giving_up.clear();
@@ -53,7 +53,6 @@ impl<D: Disk> Log<D> {
             }
             match self.load(&name) {
                 Ok(Some(segment)) => {
-                    self.next = self.next.max(segment.1.last + 1);
                     if let Some(chain) = self.chains.get_mut(segment.0) {
                         chain.push_back(segment.1);
                     }
@@ -69,7 +68,7 @@ impl<D: Disk> Log<D> {
     /// Reads a segment. Nothing, if there is nothing of use in it.
     fn load(&mut self, name: &str) -> io::Result<Option<(usize, Segment<D::File>)>> {
         let file = self.disk.open(name)?;
-        let most = self.limits.segment.max(4 << 20) + size(MAX_PAYLOAD) + SEGMENT_HEADER as u64;
+        let most = LARGEST_SEGMENT.max(self.limits.segment) + size(MAX_PAYLOAD) + SEGMENT_HEADER as u64;
         let mut bytes = vec![0; usize::try_from(file.len()?.min(most)).unwrap_or(0)];
         let read = file.read_at(&mut bytes, 0)?;
         bytes.truncate(read);
@@ -79,9 +78,17 @@ impl<D: Disk> Log<D> {
             {
                 header
             }
-            _ => {
+            header => {
                 // One that was cut when it was made has nothing yet.
                 self.figures.corrupt += u64::from(bytes.len() > SEGMENT_HEADER);
+                // What another spool had waiting, where ours has lost who it was.
+                if let Some(header) = header {
+                    let records = format::scan(&bytes, header.first).records;
+                    for (record, _) in &records {
+                        let RecordAt { sequence, time, .. } = *record;
+                        self.book(&Shed::one(header.priority, Reason::Corrupt, sequence, time));
+                    }
+                }
                 return Ok(None);
             }
         };
@@ -95,7 +102,7 @@ impl<D: Disk> Log<D> {
         let Some((last, _)) = scan.records.last() else { return Ok(None) };
         let acknowledged = self.state.acknowledged;
         let waiting = scan.records.iter().filter(|(record, _)| record.sequence > acknowledged).count() as u64;
-        self.next = self.next.max(last.sequence + 1);
+        self.next = self.next.max(last.sequence.saturating_add(1));
         if waiting == 0 {
             return Ok(None);
         }

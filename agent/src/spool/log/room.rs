@@ -12,7 +12,11 @@ impl<D: Disk> Log<D> {
     pub(super) fn make_room(&mut self, priority: u8, payload: usize) -> bool {
         // It may be the first of its segment.
         let needed = size(payload) + SEGMENT_HEADER as u64;
-        while self.bytes() + needed > self.limits.bytes {
+        let has_none = |log: &Self| {
+            log.bytes() + needed > log.limits.bytes
+                || log.chains.iter().map(VecDeque::len).sum::<usize>() >= SEGMENTS
+        };
+        while has_none(self) {
             if !self.drop_least_urgent(priority, Reason::Full) {
                 return false;
             }
