@@ -114,6 +114,9 @@ pub enum ServeError {
     /// Reflection cannot be served.
     #[error("the protocol's descriptors: {0}")]
     Reflection(String),
+    /// What brings alerts into the log has died.
+    #[error("what brings alerts into the log: {0}")]
+    Ingest(String),
 }
 
 impl std::fmt::Debug for Services {
@@ -129,12 +132,19 @@ impl Services {
     /// The transport fails.
     pub async fn serve(self, listener: Listener, stop: CancellationToken) -> Result<(), ServeError> {
         let limits = self.limits;
+        // Of our own: when serving fails, what was begun for it ends too.
+        let stop = stop.child_token();
         let (connections, incoming) = mpsc::channel(64);
         let accepting =
             tokio::spawn(listener::accept(listener, self.tls, limits.connections, connections, stop.clone()));
         let (ingest, bring_in) =
             ingest::Ingest::new(Arc::clone(&self.log), self.counters.clone(), stop.clone());
-        let bringing_in = tokio::spawn(bring_in);
+        let gone = CancellationToken::new();
+        let guard = gone.clone().drop_guard();
+        let bringing_in = tokio::spawn(async move {
+            let _guard = guard;
+            bring_in.await;
+        });
 
         let agents = Agents::new(Arc::clone(&self.registry), Arc::clone(&self.bundles));
         let policies =
@@ -167,14 +177,23 @@ impl Services {
             .add_service(health_server)
             .add_service(reflection)
             .serve_with_incoming_shutdown(ReceiverStream::new(incoming), stop.cancelled_owned());
+        // It ends on its own only by a fault of ours, and then nothing more would be taken.
+        let died = async {
+            gone.cancelled().await;
+            if drained.is_cancelled() {
+                std::future::pending().await
+            }
+        };
         let served = tokio::select! {
             served = serve => served,
+            () = died => Ok(()),
             // Who does not let go is left behind: it comes again.
             () = async { drained.cancelled().await; tokio::time::sleep(DRAIN).await } => Ok(()),
         };
         accepting.abort();
+        drained.cancel();
         // What was taken from an agent is answered for before we go.
-        let _ = bringing_in.await;
+        bringing_in.await.map_err(|error| ServeError::Ingest(error.to_string()))?;
         Ok(served?)
     }
 }

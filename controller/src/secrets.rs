@@ -101,6 +101,12 @@ mod tests {
         assert!(files.replace("k", Some(b"1"), b"2").await.unwrap());
         assert_eq!(files.load("k").await.unwrap().unwrap(), b"2");
         files.publish("ca.pem", "text").await.unwrap();
+        let mode = |name: &str| {
+            std::os::unix::fs::PermissionsExt::mode(
+                &fs::metadata(dir.path().join(name)).unwrap().permissions(),
+            )
+        };
+        assert_eq!((mode("k") & 0o777, mode("ca.pem") & 0o022), (0o600, 0));
         assert!(SecretFiles::new(&dir.path().join("none")).publish("x", "").await.is_err());
     }
 }

@@ -79,6 +79,8 @@ pub struct JetStreamLog {
     last: watch::Sender<Position>,
     /// The cursors as they were last seen, so that none is written that has not moved.
     seen: Mutex<BTreeMap<String, Position>>,
+    /// After the first of these there is, up to the second, nothing that is an alert: who waits waits for what is behind.
+    barren: Mutex<(Position, Position)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -125,7 +127,13 @@ impl JetStreamLog {
             .map_err(|e| store("open the stream of cursors", e))?;
         let last = stream.cached_info().state.last_sequence;
         let (last, seen) = (watch::Sender::new(last), Mutex::default());
-        Ok(Self { options, client, jetstream, stream, cursors, last, seen })
+        Ok(Self { options, client, jetstream, stream, cursors, last, seen, barren: Mutex::default() })
+    }
+
+    /// Up to where it is known that there is no alert after the position.
+    fn barren_after(&self, after: Position) -> Position {
+        let (from, to) = *self.barren.lock().unwrap_or_else(PoisonError::into_inner);
+        if after >= from { after.max(to) } else { after }
     }
 
     fn cursor_of(&self, sink: &str) -> String {
@@ -274,7 +282,7 @@ impl AlertLog for JetStreamLog {
 
     async fn read(&self, after: Position, limit: usize) -> Result<Vec<(Position, Entry)>, LogError> {
         let state = self.state().await?;
-        let mut from = (after + 1).max(state.first_sequence);
+        let mut from = (self.barren_after(after) + 1).max(state.first_sequence);
         // Where something else is in the way, the next ones.
         while from <= state.last_sequence && state.messages > 0 {
             let to = (from + limit.min(MOST) as u64 - 1).min(state.last_sequence);
@@ -285,11 +293,14 @@ impl AlertLog for JetStreamLog {
             }
             from = to + 1;
         }
+        if state.last_sequence > after {
+            *self.barren.lock().unwrap_or_else(PoisonError::into_inner) = (after, state.last_sequence);
+        }
         Ok(Vec::new())
     }
 
     async fn wait(&self, after: Position) {
-        let mut last = self.last.subscribe();
+        let (mut last, after) = (self.last.subscribe(), self.barren_after(after));
         loop {
             if timeout(LOOK_EVERY, last.wait_for(|last| *last > after)).await.is_ok() {
                 return;

@@ -1,6 +1,6 @@
 //! `AlertService`: takes alerts from agents, and shows them to people and tools.
 
-use std::{pin::Pin, sync::Arc};
+use std::{collections::VecDeque, pin::Pin, sync::Arc};
 
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
@@ -214,16 +214,13 @@ async fn page(
     // Positions in [first, end) have not been looked at.
     while first != 0 && end > first && before - end < LOOKED_AT {
         let start = end.saturating_sub(CHUNK as u64).max(first);
-        let entries = log.read(start - 1, (end - start) as usize).await?;
-        for (position, entry) in entries.iter().rev().filter(|(position, _)| *position < end) {
-            if let Some(alert) = filter.apply(*position, entry) {
-                bytes += entry.json.len();
-                if page.alerts.len() == size || (bytes > PAGE_BYTES && !page.alerts.is_empty()) {
-                    page.next_page_token = (position + 1).to_string();
-                    return Ok(page);
-                }
-                page.alerts.push(alert);
+        for alert in newest(log, filter, start, end).await?.into_iter().rev() {
+            bytes += json_len(&alert);
+            if page.alerts.len() == size || (bytes > PAGE_BYTES && !page.alerts.is_empty()) {
+                page.next_page_token = (alert.position + 1).to_string();
+                return Ok(page);
             }
+            page.alerts.push(alert);
         }
         end = start;
     }
@@ -231,4 +228,97 @@ async fn page(
         page.next_page_token = end.to_string();
     }
     Ok(page)
+}
+
+/// The wanted alerts in `[start, end)`, oldest first: all of them or, if those are more than a page has room for, the
+/// newest of them, which are still more than that.
+async fn newest(
+    log: &dyn AlertLog,
+    filter: &Filter,
+    start: Position,
+    end: Position,
+) -> Result<VecDeque<v1::TailResponse>, LogError> {
+    let (mut found, mut bytes, mut after) = (VecDeque::new(), 0, start - 1);
+    // A log may give fewer than it is asked for, and have more behind them.
+    while after + 1 < end {
+        let entries = log.read(after, (end - 1 - after) as usize).await?;
+        let Some((last, _)) = entries.last() else { break };
+        after = *last;
+        for (position, entry) in entries.iter().filter(|(position, _)| *position < end) {
+            let Some(alert) = filter.apply(*position, entry) else { continue };
+            bytes += json_len(&alert);
+            found.push_back(alert);
+            while found.len() > 2
+                && let Some(oldest) = found.pop_front_if(|oldest| bytes - json_len(oldest) > PAGE_BYTES)
+            {
+                bytes -= json_len(&oldest);
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn json_len(response: &v1::TailResponse) -> usize {
+    response.alert.as_ref().map_or(0, |alert| alert.json.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::alert_log::{EmbeddedLog, Entry, embedded};
+
+    fn entry(number: u64, size: usize) -> Entry {
+        // Such as does not become small by compression.
+        let filling: String =
+            std::iter::repeat_with(|| format!("{:032x}", fastrand::u128(..))).take(size / 32).collect();
+        Entry {
+            uid: format!("u{number}"),
+            node: "n1".into(),
+            sequence: number,
+            time: Timestamp::UNIX_EPOCH,
+            json: format!(r#"{{"uid":"u{number}","x":"{filling}"}}"#).into(),
+        }
+    }
+
+    /// The sequence numbers of all pages.
+    async fn all(log: &dyn AlertLog, size: usize) -> Vec<u64> {
+        let (mut numbers, mut before) = (Vec::new(), log.range().await.unwrap().1 + 1);
+        loop {
+            let page = page(log, &Filter::default(), before, size).await.unwrap();
+            numbers.extend(page.alerts.iter().map(|alert| alert.alert.as_ref().unwrap().sequence));
+            match page.next_page_token.as_str() {
+                "" => return numbers,
+                token => before = token.parse().unwrap(),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn no_page_leaves_out_what_a_log_gives_later() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = || embedded::Options { limit: 256 << 10, ..embedded::Options::new(directory.path()) };
+        let log = EmbeddedLog::open(options()).await.unwrap();
+        for number in 1..=100 {
+            log.append(vec![entry(number, 1000)]).await.unwrap();
+        }
+        log.close().await;
+        drop(log);
+        // From disk now, where a reading ends with the file.
+        let log = EmbeddedLog::open(options()).await.unwrap();
+        assert!(log.read(0, 100).await.unwrap().len() < 100, "several files");
+        for size in [7, 1000] {
+            assert_eq!(all(&log, size).await, (1..=100).rev().collect::<Vec<_>>());
+        }
+    }
+
+    #[tokio::test]
+    async fn large_alerts_are_on_more_pages() {
+        let log = crate::alert_log::MemoryLog::default();
+        let sizes = [100, 2 << 20, 2 << 20, 100, 4_000_000, 4_000_000, 100, 100, 2 << 20];
+        let entries = (1..).zip(sizes).map(|(number, size)| entry(number, size)).collect();
+        log.append(entries).await.unwrap();
+        assert_eq!(all(&log, 1000).await, (1..=9).rev().collect::<Vec<_>>());
+    }
 }

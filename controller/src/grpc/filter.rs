@@ -96,7 +96,8 @@ impl Filter {
                 time: Some(timestamp(entry.time)),
                 rule: looked.rule.into_owned(),
                 priority: priority.into(),
-                json: Bytes::clone(&entry.json),
+                // The log's own would keep the whole block that it is a part of.
+                json: Bytes::copy_from_slice(&entry.json),
             }),
             missed: 0,
         })

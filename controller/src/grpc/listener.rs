@@ -107,8 +107,6 @@ pub struct Connection {
 pub struct Peer {
     /// Its verified certificate in DER.
     pub certificate: Option<Bytes>,
-    /// Its address, for logs.
-    pub address: Arc<str>,
 }
 
 /// Takes connections until it is told to stop, and sends them.
@@ -167,7 +165,6 @@ async fn establish(
     let mut info = Peer::default();
     let socket = match (socket, tls) {
         (Socket::Tcp(stream), Some(tls)) => {
-            info.address = stream.peer_addr()?.to_string().into();
             let stream = TlsAcceptor::from(tls.config()).accept(stream).await?;
             let certificates = stream.get_ref().1.peer_certificates();
             info.certificate =

@@ -95,10 +95,10 @@ impl Pusher {
         let (count, mut last) = (batch.alerts.len(), self.acknowledged);
         let bytes = batch.alerts.iter().map(|alert| alert.json.len()).sum();
         let mut entries = Vec::with_capacity(count + batch.shed.len());
-        let mut shed_acknowledged = 0;
+        let (mut shed_acknowledged, mut shed) = (0, 0u64);
         for report in batch.shed {
             shed_acknowledged = shed_acknowledged.max(report.id);
-            self.counters.shed.inc_by(report.count);
+            shed = shed.saturating_add(report.count);
             entries.push(shed::entry(&self.node, &self.spool, &report));
         }
         for alert in batch.alerts {
@@ -115,7 +115,8 @@ impl Pusher {
         // Who sends too much waits, and its spool keeps the rest.
         self.quota.wait(&self.limits, count, bytes).await;
         match self.ingest.append(entries).await {
-            Ok(()) => {}
+            // Not before: what is not taken comes again.
+            Ok(()) => _ = self.counters.shed.inc_by(shed),
             Err(IngestError::Full(why)) => {
                 let pause = Some(duration(PAUSE));
                 let wait = v1::PushResponse { acknowledged: self.acknowledged, pause, shed_acknowledged: 0 };

@@ -156,7 +156,8 @@ pub fn create_tokens(path: &Path) -> Result<(), TokensError> {
         return Ok(());
     }
     let directory = path.parent().unwrap_or(Path::new("."));
-    let (agent, operator) = (random_token(), random_token());
+    let fail = |error| TokensError::File { path: path.display().to_string(), error };
+    let (agent, operator) = (random_token().map_err(fail)?, random_token().map_err(fail)?);
     // The file itself last: as long as it is not there, all is made anew.
     write(&directory.join("agent-token"), &format!("{agent}\n"))?;
     write(&directory.join("operator-token"), &format!("{operator}\n"))?;
@@ -179,11 +180,12 @@ fn write(path: &Path, text: &str) -> Result<(), TokensError> {
         .map_err(|error| TokensError::File { path: path.display().to_string(), error })
 }
 
-fn random_token() -> String {
+fn random_token() -> io::Result<String> {
     let mut bytes = [0u8; 32];
-    // The kernel's generator; it does not fail once the machine is up, and a token of zeros must not be.
-    while SystemRandom::new().fill(&mut bytes).is_err() {}
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    SystemRandom::new()
+        .fill(&mut bytes)
+        .map_err(|_| io::Error::other("the kernel gives no random bytes for a token"))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 #[cfg(test)]

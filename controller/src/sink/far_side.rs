@@ -78,7 +78,9 @@ impl Builder for LocalBuilder {
             }
             #[cfg(not(feature = "kafka"))]
             FarSide::Kafka(_) => {
-                return Err("this controller was built without Kafka (feature `kafka`)".to_owned());
+                return Err("this controller was built without Kafka, as the images are: build one with \
+                            `cargo build -p vedette-controller --features kafka`, or `kafka-tls` for TLS and SCRAM"
+                    .to_owned());
             }
             FarSide::Nats(nats) => Box::new(nats::NatsSink::new(nats, secrets).await?),
             FarSide::Alertmanager(side) => {

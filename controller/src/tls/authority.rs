@@ -22,8 +22,8 @@ const LIFE: SignedDuration = SignedDuration::from_hours(365 * 24);
 const RENEW: SignedDuration = SignedDuration::from_hours(240 * 24);
 /// How long a new one is published before it signs.
 const OVERLAP: SignedDuration = SignedDuration::from_hours(30 * 24);
-/// How long a server's certificate is good. It is renewed after half of that.
-pub const CERTIFICATE_LIFE: SignedDuration = SignedDuration::from_hours(14 * 24);
+/// How long a server's certificate is good, unless its authority ends before.
+const CERTIFICATE_LIFE: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// The secret's name, and that of what is published.
 const SECRET: &str = "ca.json";
@@ -35,11 +35,18 @@ struct Stored {
     authorities: Vec<One>,
 }
 
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 struct One {
     made: Timestamp,
     certificate: String,
     key: String,
+}
+
+impl std::fmt::Debug for One {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Never the key: this may be logged.
+        f.debug_struct("One").field("made", &self.made).finish_non_exhaustive()
+    }
 }
 
 /// The authority.
@@ -51,12 +58,10 @@ pub struct Authority(Stored);
 pub struct MadeCertificate {
     /// The certificate.
     pub certificate: CertificateDer<'static>,
-    /// The certificate as text.
-    pub pem: String,
     /// Its key.
     pub key: PrivateKeyDer<'static>,
-    /// Its key as text.
-    pub key_pem: String,
+    /// When the next one should be made: after half of its life.
+    pub renew: Timestamp,
 }
 
 impl Authority {
@@ -131,9 +136,8 @@ impl Authority {
         let certificate = params.signed_by(&key, &issuer)?;
         Ok(MadeCertificate {
             certificate: certificate.der().clone(),
-            pem: certificate.pem(),
             key: PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
-            key_pem: key.serialize_pem(),
+            renew: now + end.duration_since(now) / 2,
         })
     }
 }
@@ -171,11 +175,14 @@ mod tests {
         for days in [0, 1, 239, 241, 260, 272, 364, 366, 600] {
             let authority = Authority::load(&store, at(days)).await.unwrap();
             let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-            authority.certify(&names, at(days)).unwrap();
+            let renew = authority.certify(&names, at(days)).unwrap().renew;
+            assert!(!format!("{authority:?}").contains("PRIVATE"));
             let published = std::fs::read_to_string(dir.path().join("ca.pem")).unwrap();
             assert_eq!(published, authority.bundle());
             let signing = authority.signing(at(days)).unwrap();
             assert!(published.contains(&signing.certificate));
+            // It is renewed before it ends, or its authority does.
+            assert!(renew < (at(days) + CERTIFICATE_LIFE).min(signing.made + LIFE), "{days}: {renew}");
             signed_by.push((days, signing.made, authority.0.authorities.len()));
         }
         let (first, second) = (at(0), at(241));

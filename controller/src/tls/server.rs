@@ -1,7 +1,7 @@
 //! The server's side of TLS.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
@@ -16,7 +16,7 @@ use rustls::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Authority, TlsError, authority::CERTIFICATE_LIFE};
+use super::{Authority, TlsError};
 use crate::secrets::SecretStore;
 
 /// How often it is looked what is due, and whether the client authorities have changed.
@@ -28,7 +28,8 @@ pub struct TlsServer {
     names: Vec<String>,
     client_ca: Option<PathBuf>,
     provider: Arc<CryptoProvider>,
-    config: RwLock<Arc<ServerConfig>>,
+    /// And when the certificate in it is to be renewed.
+    config: RwLock<(Arc<ServerConfig>, Timestamp)>,
 }
 
 impl std::fmt::Debug for TlsServer {
@@ -58,20 +59,21 @@ impl TlsServer {
         client_ca: Option<PathBuf>,
     ) -> Result<Self, TlsError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let (certificate, _) = certify(&*store, &names, Timestamp::now()).await?;
-        let certificate = certified(certificate, &provider)?;
-        let config = configure(&provider, certificate, client_ca.as_deref())?;
+        let config = make(&*store, &names, &provider, client_ca.as_deref(), Timestamp::now()).await?;
         Ok(Self { store, names, client_ca, provider, config: RwLock::new(config) })
     }
 
     /// What the next connection is served with.
     pub fn config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.config.read().unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    fn is_due(&self, now: Timestamp) -> bool {
+        now >= self.config.read().unwrap_or_else(PoisonError::into_inner).1
     }
 
     /// Renews what is due until it is told to stop.
     pub async fn maintain(&self, stop: CancellationToken) {
-        let mut renewed = Timestamp::now();
         let mut seen = self.client_ca_text();
         let mut tick = tokio::time::interval(LOOK);
         loop {
@@ -81,12 +83,12 @@ impl TlsServer {
             }
             let now = Timestamp::now();
             let clients = self.client_ca_text();
-            if now.duration_since(renewed) < CERTIFICATE_LIFE / 2 && clients == seen {
+            if !self.is_due(now) && clients == seen {
                 continue;
             }
             match self.renew(now).await {
                 Ok(()) => {
-                    (renewed, seen) = (now, clients);
+                    seen = clients;
                     tracing::info!("the server's certificate was renewed");
                 }
                 Err(error) => tracing::error!(%error, "the server's certificate stays as it was"),
@@ -99,9 +101,8 @@ impl TlsServer {
     /// # Errors
     /// As [`Self::start`]; then what was there stays.
     pub async fn renew(&self, now: Timestamp) -> Result<(), TlsError> {
-        let (certificate, _) = certify(&*self.store, &self.names, now).await?;
-        let certificate = certified(certificate, &self.provider)?;
-        let config = configure(&self.provider, certificate, self.client_ca.as_deref())?;
+        let client_ca = self.client_ca.as_deref();
+        let config = make(&*self.store, &self.names, &self.provider, client_ca, now).await?;
         *self.config.write().unwrap_or_else(PoisonError::into_inner) = config;
         Ok(())
     }
@@ -111,23 +112,23 @@ impl TlsServer {
     }
 }
 
-async fn certify(
+/// The settings with a new certificate, and when that is to be renewed.
+async fn make(
     store: &dyn SecretStore,
     names: &[String],
+    provider: &Arc<CryptoProvider>,
+    client_ca: Option<&Path>,
     now: Timestamp,
-) -> Result<(super::MadeCertificate, Authority), TlsError> {
-    let authority = Authority::load(store, now).await?;
-    Ok((authority.certify(names, now)?, authority))
-}
-
-fn certified(made: super::MadeCertificate, provider: &CryptoProvider) -> Result<Arc<CertifiedKey>, TlsError> {
-    Ok(Arc::new(CertifiedKey::from_der(vec![made.certificate], made.key, provider)?))
+) -> Result<(Arc<ServerConfig>, Timestamp), TlsError> {
+    let made = Authority::load(store, now).await?.certify(names, now)?;
+    let certificate = CertifiedKey::from_der(vec![made.certificate], made.key, provider)?;
+    Ok((configure(provider, Arc::new(certificate), client_ca)?, made.renew))
 }
 
 fn configure(
     provider: &Arc<CryptoProvider>,
     certificate: Arc<CertifiedKey>,
-    client_ca: Option<&std::path::Path>,
+    client_ca: Option<&Path>,
 ) -> Result<Arc<ServerConfig>, TlsError> {
     let builder = ServerConfig::builder_with_provider(Arc::clone(provider))
         .with_protocol_versions(&[&rustls::version::TLS13])?;

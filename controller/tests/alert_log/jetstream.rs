@@ -72,3 +72,17 @@ async fn hostile_names_break_nothing() {
     assert_eq!(read.into_iter().map(|(_, entry)| entry).collect::<Vec<_>>(), odd);
     assert_eq!(log.append(odd).await.unwrap().repeated, 3);
 }
+
+#[tokio::test]
+async fn what_is_no_alert_is_not_waited_for_again_and_again() {
+    let Some((_server, url)) = nats() else { return };
+    let log = open(&url, options()).await;
+    let jetstream = async_nats::jetstream::new(soon(async_nats::connect(&url)).await.unwrap());
+    let sent = jetstream.publish("vedette.alerts.x", "no alert".into()).await.unwrap();
+    soon(async { sent.await.unwrap() }).await;
+    assert!(log.read(0, 10).await.unwrap().is_empty());
+    tokio::time::timeout(Duration::from_millis(300), log.wait(0)).await.unwrap_err();
+    log.append(entries(0..1)).await.unwrap();
+    soon(log.wait(0)).await;
+    assert_eq!(numbers(&log, 0).await, [0]);
+}

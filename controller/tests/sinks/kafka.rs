@@ -12,7 +12,8 @@ use rdkafka::{
 use crate::rig::{Rig, uid};
 
 fn settings(cluster: &MockCluster<'_, rdkafka::producer::DefaultProducerContext>, more: &str) -> String {
-    format!("kafka:\n  brokers: ['{}']\n  topic: alerts\n{more}", cluster.bootstrap_servers())
+    let brokers = cluster.bootstrap_servers().replace(',', "', '");
+    format!("kafka:\n  brokers: ['{brokers}']\n  topic: alerts\n{more}")
 }
 
 /// Everything that is in the topic: key and uid of each.
@@ -84,4 +85,17 @@ async fn too_large_an_alert_is_parked() {
     let status = rig.settled(1).await;
     assert_eq!((status.delivered, status.refused), (0, 1));
     assert_eq!(rig.letters()[0]["uid"], uid(0).as_str());
+}
+
+#[tokio::test]
+async fn of_alerts_that_are_too_large_together_none_is_parked() {
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE};
+    let cluster = MockCluster::new(1).unwrap();
+    cluster.create_topic("alerts", 1, 1).unwrap();
+    cluster.request_errors(RDKafkaApiKey::Produce, &[RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE]);
+    let rig = Rig::start(&settings(&cluster, "")).await;
+    rig.append(0..4).await;
+    let status = rig.settled(4).await;
+    assert_eq!((status.delivered, status.refused), (4, 0));
+    assert!(rig.letters().is_empty());
 }

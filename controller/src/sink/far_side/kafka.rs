@@ -85,11 +85,11 @@ impl KafkaSink {
 
 fn outcome(error: &KafkaError) -> Outcome {
     match error.rdkafka_error_code() {
-        Some(
-            RDKafkaErrorCode::MessageSizeTooLarge
-            | RDKafkaErrorCode::InvalidMessageSize
-            | RDKafkaErrorCode::InvalidRecord,
-        ) => Outcome::Refused(error.to_string()),
+        // The broker measures what the producer has put together, which may be many that are small.
+        Some(RDKafkaErrorCode::MessageSizeTooLarge | RDKafkaErrorCode::InvalidMessageSize) => {
+            Outcome::RefusedTogether(error.to_string())
+        }
+        Some(RDKafkaErrorCode::InvalidRecord) => Outcome::Refused(error.to_string()),
         _ => Outcome::Retry(error.to_string()),
     }
 }
