@@ -93,7 +93,9 @@ pub struct Usage {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum LogError {
     /// The log is as large as it may be, and its oldest alerts have not reached all sinks. Try again later.
-    #[error("the alert log is full: {used} of {limit} bytes wait for sinks; see `vedette status` for which")]
+    #[error(
+        "the alert log is full: {used} of {limit} bytes wait for sinks; the metric vedette_controller_sink_lag says for which"
+    )]
     Full {
         /// Bytes in use.
         used: u64,

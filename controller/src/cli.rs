@@ -42,7 +42,7 @@ pub struct RunArgs {
 
     /// A directory of policies, or a policy file; read again when it changes. Needs --standalone. Can be given several
     /// times.
-    #[arg(long, value_name = "PATH", requires = "standalone")]
+    #[arg(long, value_name = "PATH")]
     pub policies: Vec<PathBuf>,
 
     /// Where agents and tools connect: an address, or unix:PATH [default: 127.0.0.1:9465].
@@ -75,7 +75,7 @@ pub struct RunArgs {
 
     /// Tell at this address, over TLS, what is wrong with policies and sinks as they are applied, e.g. 0.0.0.0:9443. Only
     /// in a cluster.
-    #[arg(long, value_name = "ADDR", conflicts_with = "standalone")]
+    #[arg(long, value_name = "ADDR")]
     pub webhook: Option<std::net::SocketAddr>,
 
     /// Serve Prometheus metrics, /healthz and /readyz on this address, e.g. 127.0.0.1:9466.

@@ -217,7 +217,11 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        let contradiction = if self.plaintext && !self.listen.is_local() {
+        let contradiction = if self.webhook.is_some() && self.standalone {
+            "the webhook is for a cluster: standalone, there is no API server that would ask it".to_owned()
+        } else if self.webhook.is_some() && self.plaintext {
+            "the API server asks the webhook over TLS only: leave out plaintext, or the webhook".to_owned()
+        } else if self.plaintext && !self.listen.is_local() {
             format!("plaintext is for loopback addresses and Unix sockets, and {} is neither", self.listen)
         } else if self.standalone && self.policies.is_empty() {
             "standalone needs policies: give a directory or file with --policies".to_owned()
@@ -240,7 +244,10 @@ fn read(path: &Path) -> Result<File, ConfigError> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+    use crate::cli::{Cli, Command};
 
     fn standalone() -> RunArgs {
         RunArgs { standalone: true, policies: vec!["/p".into()], ..RunArgs::default() }
@@ -266,6 +273,27 @@ mod tests {
         assert!(with("unix:/run/vedette.sock").is_ok());
         let error = with("0.0.0.0:9465").unwrap_err().to_string();
         assert!(error.contains("loopback"), "{error}");
+    }
+
+    #[test]
+    fn the_webhook_is_for_a_cluster_and_over_tls() {
+        let webhook = Some(([127, 0, 0, 1], 9443).into());
+        assert!(Config::load(RunArgs { webhook, ..RunArgs::default() }).is_ok());
+        let in_the_clear = RunArgs { webhook, plaintext: true, ..RunArgs::default() };
+        assert!(Config::load(in_the_clear).unwrap_err().to_string().contains("TLS"));
+        assert!(
+            Config::load(RunArgs { webhook, ..standalone() }).unwrap_err().to_string().contains("cluster")
+        );
+    }
+
+    #[test]
+    fn what_goes_together_may_come_from_the_file_or_the_command_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("controller.yaml");
+        std::fs::write(&path, "standalone: true\n").unwrap();
+        let given = ["vedette-controller", "run", "--policies", "/p", "--config", path.to_str().unwrap()];
+        let Command::Run(args) = Cli::try_parse_from(given).unwrap().command;
+        assert!(Config::load(*args).unwrap().standalone);
     }
 
     #[test]

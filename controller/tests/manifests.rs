@@ -163,9 +163,16 @@ fn every_rule_of_a_role_says_why() {
             lines.iter().enumerate().filter(|(_, line)| line.trim_start().starts_with("- apiGroups:"))
         {
             rules += 1;
-            let before = lines[index - 1].trim_start();
-            let goes_on = before.starts_with("verbs:");
-            assert!(before.starts_with('#') || goes_on, "{file}:{}: {line}", index + 1);
+            // Rules on the same resources share what is said before the first of them.
+            let goes_on = lines[index - 1].trim_start().starts_with("verbs:") && {
+                let before = lines[..index].iter().rfind(|line| line.trim_start().starts_with("resources:"));
+                before == Some(&lines[index + 1])
+            };
+            assert!(
+                lines[index - 1].trim_start().starts_with('#') || goes_on,
+                "{file}:{}: {line}",
+                index + 1
+            );
         }
         assert!(rules >= 2, "{file}");
     }
@@ -175,6 +182,7 @@ fn every_rule_of_a_role_says_why() {
 fn overlays_are_good() {
     let overlay = manifests::workspace().join("deploy/examples/single-node");
     let Ok(output) = Command::new("kubectl").arg("kustomize").arg(overlay).output() else {
+        assert!(std::env::var_os("CI").is_none(), "there is no kubectl");
         println!("skipped: there is no kubectl");
         return;
     };

@@ -70,15 +70,18 @@ impl Candidate {
     pub async fn run(mut self, stop: CancellationToken) {
         let mut renewed = Instant::now();
         loop {
+            let began = Instant::now();
             // A try that hangs must not outlast the deadline.
-            let attempt = timeout(self.timing.deadline / 2, self.attempt());
+            let patience = self.within_deadline(renewed, self.timing.deadline / 2);
+            let attempt = timeout(patience, self.attempt());
             let result = tokio::select! {
                 () = stop.cancelled() => break,
                 result = attempt => result,
             };
             match result {
                 Ok(Ok(true)) => {
-                    renewed = Instant::now();
+                    // Others count from when the API server wrote it, which may be long before we were told.
+                    renewed = began;
                     self.lead(true);
                 }
                 Ok(Ok(false)) => self.lead(false),
@@ -96,7 +99,7 @@ impl Candidate {
             }
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = tokio::time::sleep(self.timing.retry) => {}
+                () = tokio::time::sleep(self.within_deadline(renewed, self.timing.retry)) => {}
             }
         }
         if *self.leading.borrow() {
@@ -107,6 +110,14 @@ impl Candidate {
                 Err(_) => tracing::warn!(lease = self.name, "lease not given back in time"),
             }
         }
+    }
+
+    /// No longer than a leader may lead after it renewed the lease.
+    fn within_deadline(&self, renewed: Instant, time: Duration) -> Duration {
+        if !*self.leading.borrow() {
+            return time;
+        }
+        time.min(self.timing.deadline.saturating_sub(renewed.elapsed()))
     }
 
     fn lead(&self, leads: bool) {
@@ -137,7 +148,10 @@ impl Candidate {
         let spec = if holder == self.identity {
             LeaseSpec { acquire_time: old.acquire_time, lease_transitions: old.lease_transitions, ..mine }
         } else if holder.is_empty() || self.has_expired(&lease, &old) {
-            LeaseSpec { lease_transitions: Some(old.lease_transitions.unwrap_or_default() + 1), ..mine }
+            LeaseSpec {
+                lease_transitions: Some(old.lease_transitions.unwrap_or_default().saturating_add(1)),
+                ..mine
+            }
         } else {
             return Ok(false);
         };

@@ -1,6 +1,7 @@
 //! What the controller keeps in its namespace: its keys in a Secret, and what everybody may know in a ConfigMap.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use k8s_openapi::ByteString;
@@ -15,6 +16,9 @@ use crate::sink::secrets::{LocalSecrets, SecretText, Secrets};
 
 /// The name of the Secret, of the ConfigMap and of the webhook's configuration.
 pub const NAME: &str = "vedette-controller";
+
+/// How long to wait after somebody else was faster.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What is published under this name is also what the API server has to trust when it asks the webhook.
 const CA: &str = "ca.pem";
@@ -120,9 +124,13 @@ impl SecretStore for ClusterSecrets {
     }
 
     async fn publish(&self, name: &str, text: &str) -> Result<(), SecretError> {
-        while self.write_config_map(name, text).await.map_err(failed(name))? {}
+        while self.write_config_map(name, text).await.map_err(failed(name))? {
+            tokio::time::sleep(PAUSE).await;
+        }
         if name == CA {
-            while self.write_bundle(text).await.map_err(failed(name))? {}
+            while self.write_bundle(text).await.map_err(failed(name))? {
+                tokio::time::sleep(PAUSE).await;
+            }
         }
         Ok(())
     }
@@ -133,6 +141,12 @@ impl SecretStore for ClusterSecrets {
 impl Secrets for ClusterSecrets {
     async fn read(&self, place: &SecretPlace) -> Result<SecretText, String> {
         let Some(key) = &place.secret else { return LocalSecrets.read(place).await };
+        // Who may write sinks would have them sent to wherever he likes.
+        if key.name == NAME {
+            return Err(format!(
+                "the Secret {NAME} has the controller's own keys, which no sink gets; use another Secret"
+            ));
+        }
         let secret = self.secrets().get_opt(&key.name).await;
         let secret = secret.map_err(|error| format!("cannot read the Secret {}: {error}", key.name))?;
         let data = secret.and_then(|secret| secret.data);

@@ -139,7 +139,9 @@ impl StatusWriter {
                     self.failures = (self.failures + 1).min(5);
                     let wait = Duration::from_millis(500) * 2u32.pow(self.failures);
                     tracing::warn!(policy = policy.key.document(), %error, ?wait, "status not written");
-                    return Some(Instant::now() + wait);
+                    // Here, because news would end the wait for the next time.
+                    tokio::time::sleep(wait).await;
+                    return Some(Instant::now());
                 }
             }
             tokio::time::sleep(self.pace.any).await;

@@ -29,6 +29,9 @@ pub enum FilesError {
     /// The kernel does not tell of changes.
     #[error("cannot watch policies for changes: {0}")]
     Watch(std::io::Error),
+    /// A task of ours ended.
+    #[error("reading policies: {0}")]
+    Task(String),
 }
 
 /// The policies of files and directories.
@@ -64,21 +67,28 @@ impl FilesSource {
     ///
     /// # Errors
     /// The kernel tells nothing (any more) of changes.
-    pub async fn watch(&self, stop: CancellationToken) -> Result<(), FilesError> {
+    pub async fn watch(self: Arc<Self>, stop: CancellationToken) -> Result<(), FilesError> {
         let mut watch = PathWatch::new(&self.paths).map_err(FilesError::Watch)?;
         // What changed between the first reading and the watch.
-        self.reload();
+        self.reload().await?;
         loop {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 changed = watch.changed() => changed.map_err(FilesError::Watch)?,
             }
-            self.reload();
+            self.reload().await?;
         }
     }
 
+    /// Takes in what there is now, on a thread where that may take its time.
+    async fn reload(self: &Arc<Self>) -> Result<(), FilesError> {
+        let source = Arc::clone(self);
+        let reload = tokio::task::spawn_blocking(move || source.reload_now());
+        reload.await.map_err(|error| FilesError::Task(error.to_string()))
+    }
+
     /// Takes in what there is now, if it is good and not the same.
-    fn reload(&self) {
+    fn reload_now(&self) {
         let policies = match read(&self.paths, &self.before) {
             Ok(policies) => Arc::new(policies),
             Err(FilesError::Invalid(findings)) => {

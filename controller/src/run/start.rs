@@ -3,7 +3,7 @@
 use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 
 use super::RunError;
 use crate::{
@@ -17,16 +17,15 @@ use crate::{
     http::{self, Exposed},
     identity::{Certificates, Chain, ServiceAccounts, Tokens, create_tokens},
     kube::{
-        check::Checker,
-        lease::{Candidate, Timing},
-        secrets::ClusterSecrets,
-        sinks::{SinkObjects, Statuses},
-        status::{Pace, StatusWriter},
-        webhook,
+        self, check::Checker, lease::Timing, secrets::ClusterSecrets, sinks::Statuses, status::Pace, webhook,
     },
-    policies::{PolicySource, built_in, files::FilesSource, kube::KubeSource},
+    policies::{PolicySource, built_in, files::FilesSource},
     secrets::{SecretFiles, SecretStore},
-    sink::{config, secrets::LocalSecrets, set::Sinks},
+    sink::{
+        config,
+        secrets::{LocalSecrets, Secrets},
+        set::Sinks,
+    },
     tasks::Tasks,
     tls::TlsServer,
 };
@@ -61,9 +60,16 @@ pub async fn start(config: &Config, tasks: &mut Tasks) -> Result<(), RunError> {
     }
     let log = EmbeddedLog::open(Options::new(config.data.join("alerts"))).await.map_err(RunError::input)?;
     let log: Arc<dyn AlertLog> = Arc::new(log);
-    let sinks = start_sinks(config, &log, &exposed, tasks).await?;
-    let origin =
-        if config.standalone { standalone(config, tasks)? } else { cluster(config, &sinks, tasks).await? };
+    let client = if config.standalone { None } else { Some(connect().await?) };
+    let secrets: Arc<dyn Secrets> = match &client {
+        None => Arc::new(LocalSecrets),
+        Some(client) => Arc::new(ClusterSecrets::new(client.clone(), client.default_namespace())),
+    };
+    let sinks = start_sinks(config, &log, secrets, &exposed, tasks).await?;
+    let origin = match client {
+        None => standalone(config, tasks)?,
+        Some(client) => cluster(config, client, &sinks, tasks)?,
+    };
 
     let signer = Signer::load(&*origin.secrets).await.map_err(RunError::input)?;
     let tls = if config.plaintext { None } else { Some(start_tls(config, &origin, tasks).await?) };
@@ -139,29 +145,35 @@ fn standalone(config: &Config, tasks: &mut Tasks) -> Result<Origin, RunError> {
     })
 }
 
-/// Policies from the cluster, keys in a Secret, tokens by the API server.
-async fn cluster(config: &Config, sinks: &Arc<Sinks>, tasks: &mut Tasks) -> Result<Origin, RunError> {
-    let client = ::kube::Client::try_default()
+/// The way to the API server, by the service account of the pod or by a kubeconfig.
+async fn connect() -> Result<::kube::Client, RunError> {
+    ::kube::Client::try_default()
         .await
-        .map_err(|error| RunError::input(format_args!("no cluster to be had ({error}); see --standalone")))?;
+        .map_err(|error| RunError::input(format_args!("no cluster to be had ({error}); see --standalone")))
+}
+
+/// Policies from the cluster, keys in a Secret, tokens by the API server.
+fn cluster(
+    config: &Config,
+    client: ::kube::Client,
+    sinks: &Arc<Sinks>,
+    tasks: &mut Tasks,
+) -> Result<Origin, RunError> {
     let namespace = client.default_namespace().to_owned();
-    let identity = uuid::Uuid::new_v4().to_string();
-    let source = Arc::new(KubeSource::new(client.clone(), built_in::sources()));
-    let (followed, stop) = (Arc::clone(&source), tasks.stop());
-    tasks.spawn(
-        "the watch of the cluster",
-        async move { followed.run(stop).await.map_err(|e| e.to_string()) },
-    );
-    let candidate =
-        Candidate::new(client.clone(), &namespace, "vedette-controller", &identity, Timing::default());
-    let leading = candidate.leading();
-    let stop = tasks.stop();
-    spawn(tasks, "the election", async move { candidate.run(stop).await });
-    let objects = SinkObjects::new(client.clone(), leading.clone(), statuses(sinks));
-    follow_sinks(config, sinks, objects, tasks)?;
-    let writer = StatusWriter::new(Arc::clone(&source), client.clone(), &identity, leading, Pace::default());
-    let stop = tasks.stop();
-    spawn(tasks, "the writer of statuses", async move { writer.run(stop).await });
+    let options = kube::Options {
+        namespace: namespace.clone(),
+        // The pod's name is for people who look at the lease; anything else that nobody else has would do.
+        identity: std::env::var("POD_NAME").unwrap_or_else(|_| uuid::Uuid::new_v4().to_string()),
+        before: built_in::sources(),
+        timing: Timing::default(),
+        pace: Pace::default(),
+        statuses: statuses(sinks),
+    };
+    let parts = kube::parts(&client, options, &tasks.stop());
+    follow_sinks(config, sinks, parts.sinks, tasks)?;
+    for (name, part) in parts.tasks {
+        tasks.spawn(name, part);
+    }
     let mut chain =
         Chain::default().with(Certificates).with(ServiceAccounts::new(client.clone(), &namespace, AGENTS));
     if config.tokens.exists() {
@@ -169,7 +181,7 @@ async fn cluster(config: &Config, sinks: &Arc<Sinks>, tasks: &mut Tasks) -> Resu
     }
     let service = "vedette-controller";
     Ok(Origin {
-        policies: source,
+        policies: parts.source,
         secrets: Arc::new(ClusterSecrets::new(client, &namespace)),
         chain,
         names: ["", ".svc", ".svc.cluster.local"]
@@ -216,10 +228,11 @@ async fn start_webhook(address: SocketAddr, tls: &Arc<TlsServer>, tasks: &mut Ta
 async fn start_sinks(
     config: &Config,
     log: &Arc<dyn AlertLog>,
+    secrets: Arc<dyn Secrets>,
     exposed: &Exposed,
     tasks: &mut Tasks,
 ) -> Result<Arc<Sinks>, RunError> {
-    let sinks = Sinks::new(Arc::clone(log), config.data.join("dead-letters"), Arc::new(LocalSecrets));
+    let sinks = Sinks::new(Arc::clone(log), config.data.join("dead-letters"), secrets);
     exposed.register(|metrics| sinks.metrics().register(metrics));
     let sinks = Arc::new(sinks);
     if config.standalone {
@@ -247,13 +260,10 @@ fn statuses(sinks: &Arc<Sinks>) -> Statuses {
 fn follow_sinks(
     config: &Config,
     sinks: &Arc<Sinks>,
-    objects: SinkObjects,
+    mut wanted: watch::Receiver<Option<Vec<config::NamedSink>>>,
     tasks: &mut Tasks,
 ) -> Result<(), RunError> {
     let of_files = read_sinks(config)?;
-    let mut wanted = objects.wanted();
-    let stop = tasks.stop();
-    spawn(tasks, "the watch of sinks", async move { objects.run(stop).await });
     let (sinks, stop) = (Arc::clone(sinks), tasks.stop());
     spawn(tasks, "the change of sinks", async move {
         loop {

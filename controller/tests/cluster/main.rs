@@ -366,6 +366,10 @@ async fn sinks_come_and_go_and_the_last_good_settings_stay(cluster: Cluster) {
     assert_eq!(secrets.read(&place("hec", "token")).await.unwrap().expose(), "s3cret");
     assert!(secrets.read(&place("hec", "other")).await.unwrap_err().contains("no key"));
     assert!(secrets.read(&place("none", "token")).await.unwrap_err().contains("no Secret"));
+    // Not those of the controller itself: whoever writes sinks would have them sent to himself.
+    assert!(secrets.replace("ca.json", None, b"keys").await.unwrap());
+    let refused = secrets.read(&place(vedette_controller::kube::secrets::NAME, "ca.json")).await.unwrap_err();
+    assert!(refused.contains("own keys"), "{refused}");
 }
 
 async fn the_built_in_policies_can_be_applied_and_compile(cluster: Cluster) {

@@ -90,7 +90,7 @@ async fn a_wrong_file_is_refused_and_the_old_set_stays() {
     );
     watched.write("z.yaml", "- list: other\n  items: []\n");
     // The next good set is the first change: the wrong one was none.
-    watched.source.reload();
+    watched.source.reload_now();
     assert_eq!(watched.source.for_node("n1"), before);
     watched.write("b.yaml", "- list: more\n  items: []\n");
     assert_eq!(watched.changed().await, ["a.yaml", "b.yaml", "z.yaml"]);
