@@ -144,6 +144,11 @@ impl SinkObjects {
 /// # Errors
 /// What is wrong with them, each with its field.
 pub fn check(name: &str, spec: &Json) -> Result<SinkSpec, Vec<String>> {
+    let mut foreign = Vec::new();
+    places_of_the_controller(spec, "spec", &mut foreign);
+    if !foreign.is_empty() {
+        return Err(foreign);
+    }
     let spec: SinkSpec =
         serde_json::from_value(spec.clone()).map_err(|error| vec![format!("spec: {error}")])?;
     match spec.far_side() {
@@ -155,6 +160,30 @@ pub fn check(name: &str, spec: &Json) -> Result<SinkSpec, Vec<String>> {
             let lines = problems.iter().map(|p| format!("{}: {}; {}", field(&p.field), p.message, p.remedy));
             Err(lines.collect())
         }
+    }
+}
+
+/// Secrets in files and in the environment are the controller's, its token among them. Who may write sinks is not
+/// thereby allowed to send them anywhere.
+fn places_of_the_controller(value: &Json, path: &str, found: &mut Vec<String>) {
+    match value {
+        Json::Object(fields) => {
+            for (name, value) in fields {
+                if value.is_string() && matches!(name.as_str(), "env" | "file") {
+                    found.push(format!(
+                        "{path}.{name}: an object of the cluster has its secrets in Secrets; write {{secret: {{name: \
+                         NAME, key: KEY}}}}"
+                    ));
+                }
+                places_of_the_controller(value, &format!("{path}.{name}"), found);
+            }
+        }
+        Json::Array(items) => {
+            for (number, item) in items.iter().enumerate() {
+                places_of_the_controller(item, &format!("{path}[{number}]"), found);
+            }
+        }
+        _ => {}
     }
 }
 
@@ -214,5 +243,21 @@ impl Known {
             status["accepted"] = serde_json::to_value(accepted).unwrap_or_default();
         }
         status
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_gets_no_file_or_variable_of_the_controller() {
+        let hec = |token: Json| json!({"splunkHec": {"url": "https://hec.example:8088", "token": token}});
+        assert_eq!(check("siem", &hec(json!({"secret": {"name": "hec", "key": "token"}}))).err(), None);
+        for place in ["env", "file"] {
+            let refused = check("siem", &hec(json!({place: "/run/secrets/token"}))).unwrap_err();
+            let begin = format!("spec.splunkHec.token.{place}: ");
+            assert!(refused[0].starts_with(&begin), "{refused:?}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -37,6 +38,17 @@ async fn everything_is_there_after_a_restart() {
     assert_eq!(numbers(&log, 0).await, (0..110).collect::<Vec<_>>());
     assert_eq!(log.cursor("a").await.unwrap(), Some(42));
     assert_eq!(log.usage().await.unwrap().damaged, 0);
+}
+
+#[tokio::test]
+async fn nobody_else_may_look_into_it() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = place.path().join("alerts");
+    let log = open(&directory).await;
+    for made in [directory.clone(), directory.join("segments")] {
+        assert_eq!(fs::metadata(&made).unwrap().permissions().mode() & 0o777, 0o700, "{made:?}");
+    }
+    log.close().await;
 }
 
 #[tokio::test]

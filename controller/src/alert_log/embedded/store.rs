@@ -2,10 +2,10 @@
 
 use std::{
     collections::{BTreeSet, HashSet, VecDeque},
-    fs::{self, File, TryLockError},
+    fs::{self, DirBuilder, File, TryLockError},
     io,
-    os::unix::fs::FileExt,
-    path::PathBuf,
+    os::unix::fs::{DirBuilderExt, FileExt},
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -145,6 +145,11 @@ struct Blocks {
     places: Vec<(Position, Position, u64, u64)>,
 }
 
+/// Alerts tell of command lines and paths, so nobody else reads them.
+fn make_private(directory: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
 impl Store {
     /// Opens the log and makes good what a crash left behind.
     pub(super) fn open(options: Options) -> Result<Self, LogError> {
@@ -152,7 +157,7 @@ impl Store {
         let fail = |what: &str, error: io::Error| {
             LogError::Store(format!("{what} {}: {error}", options.directory.display()))
         };
-        fs::create_dir_all(&segments).map_err(|error| fail("make", error))?;
+        make_private(&segments).map_err(|error| fail("make", error))?;
         let lock = File::create(options.directory.join("lock")).map_err(|error| fail("lock", error))?;
         lock.try_lock().map_err(|error| match error {
             TryLockError::WouldBlock => {
@@ -361,7 +366,7 @@ impl Store {
 type Gaps = Vec<(Position, u64)>;
 
 /// Opens all segments. Also says where entries are missing.
-fn open_segments(directory: &std::path::Path, known: &mut Known) -> io::Result<(VecDeque<Segment>, Gaps)> {
+fn open_segments(directory: &Path, known: &mut Known) -> io::Result<(VecDeque<Segment>, Gaps)> {
     let files = segment::list(directory)?;
     let mut files = files.into_iter().peekable();
     let mut all: VecDeque<Segment> = VecDeque::with_capacity(files.len());
