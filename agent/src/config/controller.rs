@@ -212,13 +212,13 @@ mod tests {
     #[test]
     fn a_certificate_and_its_key_come_together() {
         let file = |text: &str| serde_saphyr::from_str::<ControllerFile>(text).unwrap();
-        let get = |text| uplink(ControllerArgs::default(), file(text));
+        let get = |text: String| uplink(ControllerArgs::default(), file(&text));
         let base = "{url: 'https://c', ca: /ca, token: /t";
-        let error = get(&format!("{base}, clientCert: /c}}")).unwrap_err().to_string();
+        let error = get(format!("{base}, clientCert: /c}}")).unwrap_err().to_string();
         assert!(error.contains("controller.clientCert") && error.contains("clientKey"), "{error}");
-        let error = get(&format!("{base}, clientKey: /k}}")).unwrap_err().to_string();
+        let error = get(format!("{base}, clientKey: /k}}")).unwrap_err().to_string();
         assert!(error.contains("controller.clientKey") && error.contains("clientCert"), "{error}");
-        let both = get(&format!("{base}, clientCert: /c, clientKey: /k}}")).unwrap().unwrap();
+        let both = get(format!("{base}, clientCert: /c, clientKey: /k}}")).unwrap().unwrap();
         assert_eq!(both.credentials.certificate, Some(("/c".into(), "/k".into())));
         // One of the command line and one of the file are a pair, too.
         let args = ControllerArgs { controller_client_key: Some("/k2".into()), ..ControllerArgs::default() };

@@ -27,7 +27,7 @@ const LOCAL_DATA: &str = "/var/lib/vedette-controller";
 /// The controller to ask. On its own host, without any of these, what it keeps in /var/lib/vedette-controller is used.
 #[derive(clap::Args)]
 #[command(next_help_heading = "Controller")]
-pub struct Args {
+pub struct ConnectArgs {
     /// Where the controller is: https://HOST:PORT, on this host also http://127.0.0.1:PORT or unix:PATH.
     #[arg(long, value_name = "URL", env = "VEDETTE_CONTROLLER", default_value = "https://127.0.0.1:9465")]
     controller: Url,
@@ -70,7 +70,7 @@ pub struct Controller {
     url: Url,
 }
 
-impl Args {
+impl ConnectArgs {
     /// Where the controller is.
     pub fn url(&self) -> &Url {
         &self.controller

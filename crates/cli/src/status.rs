@@ -23,7 +23,7 @@ pub struct Args {
     #[arg(long, short, value_enum)]
     output: Option<Format>,
     #[command(flatten)]
-    remote: remote::Args,
+    remote: remote::ConnectArgs,
 }
 
 const AFTER_HELP: &str = "\

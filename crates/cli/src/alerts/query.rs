@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(long, short, value_enum)]
     output: Option<Output>,
     #[command(flatten)]
-    remote: remote::Args,
+    remote: remote::ConnectArgs,
 }
 
 const AFTER_HELP: &str = "\
