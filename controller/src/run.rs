@@ -4,6 +4,7 @@ mod start;
 
 use std::{io::IsTerminal, time::Duration};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{cli::RunArgs, config::Config, tasks::Tasks};
@@ -41,6 +42,7 @@ impl RunError {
 pub fn run(args: RunArgs) -> Result<(), RunError> {
     let config = Config::load(args).map_err(RunError::input)?;
     start_logging(&config.log);
+    raise_open_files();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(RunError::internal)?;
     runtime.block_on(async {
@@ -64,6 +66,15 @@ pub fn run(args: RunArgs) -> Result<(), RunError> {
         };
         result.and(finished)
     })
+}
+
+/// Lets us have as many open files as we may: each connection is one, and the usual first limit is 1024.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, most) {
+        tracing::warn!(%error, limit = limit.current, "the limit of open files could not be raised");
+    }
 }
 
 /// Sends our own log to stderr.
