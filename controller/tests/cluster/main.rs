@@ -190,6 +190,14 @@ async fn an_invalid_policy_is_refused_and_the_old_stays(cluster: Cluster) {
     .await;
     assert_eq!((&events[0]["reason"], &events[0]["type"]), (&json!("Invalid"), &json!("Warning")));
     assert!(events[0]["note"].as_str().unwrap().contains("proc.nam"));
+    // Another error is another event.
+    let other = policy("ClusterSecurityPolicy", None, "shells", rule("evt.type = execve and proc.nme = sh"));
+    cluster.apply(&other).await.unwrap();
+    cluster::until(|| async {
+        let events = cluster.events("default", "shells").await;
+        events.iter().any(|event| event["note"].as_str().unwrap().contains("proc.nme")).then_some(())
+    })
+    .await;
 
     // One that has not seen the good change goes on with it, too.
     replica.end().await;
