@@ -115,7 +115,9 @@ fn phase(name: String, figures: Value, before: &Sample, after: &Sample, peak: u6
 fn shown(line: &Value) -> String {
     let mut line = line.clone();
     if let Some(map) = line.as_object_mut() {
-        map.retain(|name, value| !matches!(name.as_str(), "phase" | "event") && *value != Value::Array(vec![]));
+        map.retain(|name, value| {
+            !matches!(name.as_str(), "phase" | "event") && *value != Value::Array(vec![])
+        });
     }
     line.to_string()
 }
