@@ -123,7 +123,7 @@ impl Agent {
                 let policies = manifest.documents.into_iter().map(|document| v1::PolicyStatus {
                     document: document.name,
                     generation: document.generation,
-                    rules: Vec::new(),
+                    ..Default::default()
                 });
                 let status = v1::BundleStatus {
                     running: digest.clone(),
