@@ -7,6 +7,7 @@ mod api;
 mod cluster;
 mod envtest;
 mod manifests;
+mod many;
 mod process;
 mod program;
 mod structural;
