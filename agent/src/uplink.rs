@@ -120,10 +120,12 @@ impl Uplink {
         let client = channel::Client::new(&self.settings.url, &self.settings.credentials);
         let keys = Arc::new(std::sync::Mutex::new(keys));
         let introduced = Arc::new(tokio::sync::Notify::new());
+        let wanted = Arc::new(tokio::sync::Notify::new());
         let hello = hello::Hello {
             node: self.node.clone(),
             keys: Arc::clone(&keys),
             introduced: Arc::clone(&introduced),
+            wanted: Arc::clone(&wanted),
             spool: Arc::clone(&self.spool),
             effective: self.effective.clone(),
             reported: self.reported,
@@ -132,6 +134,7 @@ impl Uplink {
             node: self.node.clone(),
             keys,
             introduced,
+            wanted,
             store: self.store,
             running: self.running,
             offers: self.offers,

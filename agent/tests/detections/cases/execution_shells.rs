@@ -261,6 +261,11 @@ subprocess.run(['/bin/sh', '-eu'], input=b'id -u')";
                     &[os(&socket)],
                 )
             }),
+            act("test_with_a_terminal", |s| {
+                let file = s.file("terminal.py");
+                std::fs::write(&file, "import pty; pty.spawn(['/bin/sh', '-c', 'echo on a terminal'])").unwrap();
+                s.run(Command::new(PYTHON).arg(file))
+            }),
             act("build_with_a_terminal", |s| s.shell("setsid -w script -qec 'id -u' /dev/null", &[])),
             act("command_with_colours", |s| {
                 let file = s.file("colours.py");
