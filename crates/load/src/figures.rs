@@ -46,7 +46,10 @@ mod tests {
     fn percentiles_are_times_that_occurred() {
         let times: Vec<Duration> = (1..=200).rev().map(Duration::from_millis).collect();
         let figures = Figures::of(&times);
-        assert_eq!((figures.percentile(50), figures.percentile(99), figures.percentile(100)), (0.101, 0.199, 0.2));
+        assert_eq!(
+            (figures.percentile(50), figures.percentile(99), figures.percentile(100)),
+            (0.101, 0.199, 0.2)
+        );
         assert_eq!(Figures::of(&[]).percentile(99), 0.0);
     }
 }
