@@ -4,6 +4,7 @@
 //! on with the last good bundle, and its spool keeps the alerts. Three tasks share one connection: [`hello`] says who we are
 //! and that we live, [`watch`] takes bundles, [`push`] sends the spool.
 
+mod authority;
 mod backoff;
 mod bundle;
 mod channel;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use vedette_policy::Source;
 use vedette_proto::v1;
 
+pub use authority::Authority;
 pub use bundle::{Bundle, BundleError, Store};
 pub use channel::{ControllerUrl, Credentials};
 pub use hello::{Losses, Reported};

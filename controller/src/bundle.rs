@@ -46,12 +46,13 @@ pub struct Bundle {
     manifest: Bytes,
     signature: Bytes,
     key_id: String,
+    /// Each once, sorted by digest.
     documents: Vec<v1::Document>,
 }
 
 impl Bundle {
     fn new(policies: &Arc<NodePolicies>, serial: u64, signer: &Signer) -> Self {
-        let documents: Vec<v1::Document> = policies
+        let mut documents: Vec<v1::Document> = policies
             .documents
             .iter()
             .map(|document| v1::Document { digest: sha256(&document.text), content: document.text.clone() })
@@ -69,6 +70,8 @@ impl Bundle {
             serial,
         }
         .encode_to_vec();
+        documents.sort_by(|a, b| a.digest.cmp(&b.digest));
+        documents.dedup_by(|a, b| a.digest == b.digest);
         Self {
             policies: Arc::clone(policies),
             digest: sha256(&manifest),
@@ -85,17 +88,14 @@ impl Bundle {
         self.key_id == signer.id()
     }
 
-    /// Digests of its documents.
-    pub fn digests(&self) -> impl Iterator<Item = &str> {
-        self.documents.iter().map(|document| document.digest.as_str())
+    /// Whether a document of this digest is in it.
+    pub fn has(&self, digest: &str) -> bool {
+        self.documents.binary_search_by(|document| document.digest.as_str().cmp(digest)).is_ok()
     }
 
     /// The message for an agent, with the documents that it does not have.
     pub fn message(&self, has: impl Fn(&str) -> bool) -> v1::WatchResponse {
-        let mut documents: Vec<v1::Document> =
-            self.documents.iter().filter(|document| !has(&document.digest)).cloned().collect();
-        documents.sort_by(|a, b| a.digest.cmp(&b.digest));
-        documents.dedup_by(|a, b| a.digest == b.digest);
+        let documents = self.documents.iter().filter(|document| !has(&document.digest)).cloned().collect();
         v1::WatchResponse {
             manifest: self.manifest.clone(),
             signature: self.signature.clone(),

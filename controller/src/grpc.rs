@@ -11,6 +11,7 @@ mod ingest;
 mod listener;
 mod policy;
 mod push;
+mod room;
 mod shed;
 mod status;
 
@@ -47,7 +48,10 @@ const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::fro
 /// How long connections may take to end when everything stops.
 const DRAIN: Duration = Duration::from_secs(3);
 /// Bytes that a client may send on a stream, and on a connection, before anybody has read them.
-const WINDOWS: (u32, u32) = (128 << 10, 256 << 10);
+///
+/// All agents together may fill them, which is what most of the memory is for. A connection's is the larger one, so that
+/// alerts that wait do not hold up what is said of policies.
+const WINDOWS: (u32, u32) = (64 << 10, 96 << 10);
 /// Most bytes of the headers of a call.
 const HEADERS: u32 = 16 << 10;
 /// Most bytes of a message that is no batch of alerts.
@@ -178,6 +182,7 @@ impl Services {
             .http2_max_header_list_size(HEADERS)
             .http2_max_pending_accept_reset_streams(Some(32))
             .layer(auth::AuthLayer::new(self.chain))
+            .layer(room::RoomLayer::new())
             .add_service(AgentServiceServer::new(agents).max_decoding_message_size(SMALL_MESSAGE))
             .add_service(PolicyServiceServer::new(policies).max_decoding_message_size(SMALL_MESSAGE))
             .add_service(AlertServiceServer::new(alerts).max_decoding_message_size(limits.message_bytes))

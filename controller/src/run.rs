@@ -4,6 +4,7 @@ mod start;
 
 use std::{io::IsTerminal, time::Duration};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
@@ -48,6 +49,7 @@ impl RunError {
 pub fn run(args: RunArgs) -> Result<(), RunError> {
     let config = Config::load(args).map_err(RunError::input)?;
     start_logging(config.log.filter());
+    raise_open_files();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(RunError::internal)?;
     runtime.block_on(async {
@@ -100,6 +102,15 @@ pub fn rotate(args: &RotateArgs) -> Result<(), RunError> {
         println!("{}\nsigns from {}", next.id, next.signs_from);
         Ok(())
     })
+}
+
+/// Lets us have as many open files as we may: each connection is one, and the usual first limit is 1024.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let most = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, most) {
+        tracing::warn!(%error, limit = limit.current, "the limit of open files could not be raised");
+    }
 }
 
 /// Sends our own log to stderr.

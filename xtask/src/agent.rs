@@ -69,14 +69,45 @@ pub fn build_bin(workspace: &Workspace, package: &str, bin: &str) -> Result<Path
     build_with(cargo, bin)
 }
 
+/// The same without optimising.
+///
+/// # Errors
+/// When it does not build.
+pub fn build_bin_dev(workspace: &Workspace, package: &str, bin: &str) -> Result<PathBuf> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--package", package]);
+    build_as(cargo, bin)
+}
+
 /// Finishes a call of `cargo build` with a package, runs it, and returns the path of the binary.
 fn build_with(mut cargo: Command, bin: &str) -> Result<PathBuf> {
     cargo.arg("--release");
     build_as(cargo, bin)
 }
 
-fn build_as(mut cargo: Command, bin: &str) -> Result<PathBuf> {
-    cargo.args(["--bin", bin]);
+/// Builds the release versions of several binaries, each of its package, at once: so their libraries are built once, with
+/// the features that all of them need. Returns the paths in the same order.
+///
+/// # Errors
+/// When they do not build.
+pub fn build_bins(workspace: &Workspace, bins: &[(&str, &str)]) -> Result<Vec<PathBuf>> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--release"]);
+    for (package, _) in bins {
+        cargo.args(["--package", package]);
+    }
+    let names: Vec<&str> = bins.iter().map(|(_, bin)| *bin).collect();
+    build_all(cargo, &names)
+}
+
+fn build_as(cargo: Command, bin: &str) -> Result<PathBuf> {
+    build_all(cargo, &[bin])?.pop().ok_or_else(|| anyhow!("cargo built no {bin}"))
+}
+
+fn build_all(mut cargo: Command, bins: &[&str]) -> Result<Vec<PathBuf>> {
+    for bin in bins {
+        cargo.args(["--bin", bin]);
+    }
     // Cargo says where the executable is, whatever target directory or triple the person has configured.
     cargo.args(["--message-format", "json-render-diagnostics"]);
     if exec::is_ci() {
@@ -84,19 +115,20 @@ fn build_as(mut cargo: Command, bin: &str) -> Result<PathBuf> {
     }
     let mut child = cargo.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("start cargo")?;
     let stdout = child.stdout.take().ok_or_else(|| anyhow!("cargo has no stdout"))?;
-    let mut executable = None;
+    let mut executables = vec![None; bins.len()];
     for message in Message::parse_stream(BufReader::new(stdout)) {
         if let Message::CompilerArtifact(artifact) = message.context("read what cargo says")?
-            && artifact.target.name == bin
+            && let Some(index) = bins.iter().position(|bin| *bin == artifact.target.name)
             && let Some(path) = artifact.executable
         {
-            executable = Some(path.into_std_path_buf());
+            executables[index] = Some(path.into_std_path_buf());
         }
     }
     if !child.wait()?.success() {
-        bail!("{bin} did not build; the messages above say why");
+        bail!("{} did not build; the messages above say why", bins.join(" and "));
     }
-    executable.ok_or_else(|| anyhow!("cargo built no {bin}"))
+    let all: Option<Vec<PathBuf>> = executables.into_iter().collect();
+    all.ok_or_else(|| anyhow!("cargo built no {}", bins.join(" and ")))
 }
 
 /// Variables that mean something to the agent and have to get through sudo.

@@ -2,6 +2,7 @@
 //!
 //! One file per benchmark, a subcommand each; `report` holds what they measure against what is allowed.
 
+mod controller;
 pub mod daemon;
 mod detections;
 mod policy;
@@ -28,6 +29,7 @@ enum Benchmark {
     Policy(policy::Args),
     Soak(soak::Args),
     Detections(detections::Args),
+    Controller(controller::Args),
     #[command(hide = true)]
     Work(detections::work::Args),
 }
@@ -42,6 +44,7 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         Benchmark::Policy(args) => policy::run(workspace, args),
         Benchmark::Soak(args) => soak::run(workspace, args),
         Benchmark::Detections(args) => detections::run(workspace, args),
+        Benchmark::Controller(args) => controller::run(workspace, args),
         Benchmark::Work(args) => detections::work::run(args),
     }
 }

@@ -8,7 +8,7 @@ use super::{ConfigError, parse_wait};
 use crate::{
     sink::SyncPolicy,
     spool::LARGEST,
-    uplink::{ControllerUrl, Credentials, UplinkSettings},
+    uplink::{Authority, ControllerUrl, Credentials, UplinkSettings},
 };
 
 /// Where spool and policies are kept, unless told otherwise.
@@ -28,6 +28,10 @@ pub struct ControllerArgs {
     /// Authorities that the controller's certificate may be of (PEM).
     #[arg(long, value_name = "FILE")]
     pub controller_ca: Option<PathBuf>,
+
+    /// Within a pod, while that file is not there: a ConfigMap of the pod's namespace that has it under the file's name.
+    #[arg(long, value_name = "NAME")]
+    pub controller_ca_config_map: Option<String>,
 
     /// The token to show; read again whenever it is shown.
     #[arg(long, value_name = "FILE")]
@@ -65,6 +69,7 @@ pub struct ControllerArgs {
 pub(super) struct ControllerFile {
     url: Option<ControllerUrl>,
     ca: Option<PathBuf>,
+    ca_config_map: Option<String>,
     token: Option<PathBuf>,
     client_cert: Option<PathBuf>,
     client_key: Option<PathBuf>,
@@ -125,8 +130,9 @@ pub(super) fn uplink(
             )));
         }
     };
+    let config_map = args.controller_ca_config_map.or(file.ca_config_map);
     let credentials = Credentials {
-        ca: args.controller_ca.or(file.ca),
+        ca: args.controller_ca.or(file.ca).map(|file| Authority { file, config_map }),
         token: args.controller_token.or(file.token),
         certificate,
     };

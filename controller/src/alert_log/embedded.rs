@@ -197,34 +197,43 @@ impl AlertLog for EmbeddedLog {
     }
 
     async fn read(&self, after: Position, limit: usize) -> Result<Vec<(Position, Entry)>, LogError> {
-        let mut after = after;
+        let mut from = after;
         loop {
-            let reader = {
-                let index = self.shared.index();
-                if let Some(entries) = index.recent(after, limit) {
+            let (reader, to) = {
+                let mut index = self.shared.index();
+                if let Some(entries) = index.recent(from, limit) {
                     return Ok(entries);
                 }
-                let Some(segment) = index.segment_after(after) else { return Ok(Vec::new()) };
-                segment.reader(after)
+                let Some(segment) = index.segment_after(from) else {
+                    if from > after
+                        && let Some(last) = index.give_up(after, from)
+                    {
+                        // So that nobody waits for what will never be read.
+                        self.shared.last.send_if_modified(|seen| {
+                            *seen != last && {
+                                *seen = last;
+                                true
+                            }
+                        });
+                    }
+                    return Ok(Vec::new());
+                };
+                (segment.reader(from), segment.last)
             };
             let shared = Arc::clone(&self.shared);
             let read = task::spawn_blocking(move || {
-                reader.read(after, limit, |before, count| shared.index().report_gap(before, count))
+                reader.read(from, limit, |before, count| shared.index().report_gap(before, count))
             });
             let entries = match read.await {
                 Ok(Ok(entries)) => entries,
-                Ok(Err(error)) => return Err(LogError::Store(format!("read after {after}: {error}"))),
-                Err(error) => return Err(LogError::Store(format!("read after {after}: {error}"))),
+                Ok(Err(error)) => return Err(LogError::Store(format!("read after {from}: {error}"))),
+                Err(error) => return Err(LogError::Store(format!("read after {from}: {error}"))),
             };
             if !entries.is_empty() {
                 return Ok(entries);
             }
             // Nothing in it can be read: go on with the segment behind it.
-            let index = self.shared.index();
-            let Some(last) = index.segment_after(after).map(|segment| segment.last) else {
-                return Ok(Vec::new());
-            };
-            after = last;
+            from = to;
         }
     }
 

@@ -15,6 +15,7 @@ use super::{
     filter::Filter,
     ingest::Ingest,
     push::Pusher,
+    room::Taken,
 };
 use crate::{
     alert_log::{AlertLog, LogError, Position},
@@ -81,9 +82,11 @@ impl AlertService for Alerts {
     ) -> Result<Response<Self::PushStream>, Status> {
         let identity = auth::caller(&request)?;
         auth::agent(&identity)?;
+        let taken = request.extensions().get::<Taken>().cloned().unwrap_or_default();
         let mut incoming = request.into_inner();
         let first = tokio::time::timeout(super::FIRST_MESSAGE, incoming.message());
         let first = first.await.map_err(|_| Status::deadline_exceeded("the hello did not come"))??;
+        taken.done();
         let Some(Message::Hello(hello)) = first.and_then(|first| first.message) else {
             return Err(Status::invalid_argument("the first message is a hello"));
         };
@@ -100,6 +103,7 @@ impl AlertService for Alerts {
             ingest: self.ingest.clone(),
             counters: self.counters.clone(),
             limits: self.limits,
+            taken,
             node: hello.node.into(),
             spool: hello.spool,
             out,

@@ -12,7 +12,7 @@ use std::{
 use bytes::Bytes;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream, UnixListener, UnixStream},
+    net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -23,6 +23,10 @@ use crate::{config::Listen, tls::TlsServer};
 
 /// Longest time for a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// Connections that the kernel holds until we take them: all agents of a large cluster may come at once, and whoever finds
+/// no place asks again only after a second.
+const BACKLOG: u32 = 4096;
 
 /// Handshakes at once; more connections wait in the listener's queue, so that a crowd is served one after the other.
 const HANDSHAKES: usize = 512;
@@ -43,7 +47,13 @@ impl Listener {
     /// The address is taken or not ours.
     pub async fn bind(listen: &Listen) -> io::Result<Self> {
         match listen {
-            Listen::Tcp(address) => Ok(Self::Tcp(TcpListener::bind(address).await?)),
+            Listen::Tcp(address) => {
+                let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+                // Else what a process before us has left behind keeps the address for a minute.
+                socket.set_reuseaddr(true)?;
+                socket.bind(*address)?;
+                Ok(Self::Tcp(socket.listen(BACKLOG)?))
+            }
             Listen::Unix(path) => {
                 remove_stale(path);
                 Ok(Self::Unix(UnixListener::bind(path)?))

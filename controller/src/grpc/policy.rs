@@ -92,7 +92,7 @@ struct Watcher {
     node: String,
     /// Greatest serial that the agent has or was sent.
     serial: u64,
-    /// Digests of the documents that the agent has.
+    /// Digests of the documents that the agent had when it came; what it was sent since is in `sent`.
     has: HashSet<String>,
     sent: Option<Arc<Bundle>>,
     out: mpsc::Sender<Result<v1::WatchResponse, Status>>,
@@ -161,10 +161,13 @@ impl Watcher {
             return true;
         }
         let bundle = self.bundle(&policies);
-        let message = bundle.message(|digest| self.has.contains(digest));
+        let message = match &self.sent {
+            Some(sent) => bundle.message(|digest| sent.has(digest)),
+            None => bundle.message(|digest| self.has.contains(digest)),
+        };
+        self.has = HashSet::new();
         self.registry.wanted(&self.node, &bundle.digest);
         self.serial = self.serial.max(bundle.serial);
-        self.has = bundle.digests().map(str::to_owned).collect();
         self.sent = Some(bundle);
         self.out.send(Ok(message)).await.is_ok()
     }

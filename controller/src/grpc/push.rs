@@ -14,12 +14,16 @@ use super::{
     agents::{AgentQuota, Entered, Registry},
     duration,
     ingest::{Ingest, IngestError},
+    room::Taken,
     shed,
 };
 use crate::{alert_log::Entry, config::Limits};
 
 /// How long an agent is to wait when the log is full.
 const PAUSE: Duration = Duration::from_secs(2);
+
+/// How long an agent may leave its answers lying.
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// Most alerts of a batch.
 const ALERTS: usize = 4096;
@@ -36,6 +40,7 @@ pub(super) struct Pusher {
     pub counters: Counters,
     pub limits: Limits,
     pub quota: Arc<AgentQuota>,
+    pub taken: Taken,
     pub node: Arc<str>,
     pub spool: String,
     /// Everything up to here is durable.
@@ -69,13 +74,26 @@ impl Pusher {
                 Ok(None) => return,
                 Err(status) => return self.end(status).await,
             };
-            match self.take(batch).await {
-                Ok(response) => {
-                    if self.out.send(Ok(response)).await.is_err() {
-                        return;
-                    }
-                }
+            let bytes = batch.alerts.iter().map(|alert| alert.json.len()).sum();
+            let count = batch.alerts.len();
+            let taken = self.take(batch).await;
+            self.taken.done();
+            let response = match taken {
+                Ok(response) => response,
                 Err(status) => return self.end(status).await,
+            };
+            match tokio::time::timeout(ANSWER, self.out.send(Ok(response))).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return,
+                // Nor can it be told why.
+                Err(_) => return tracing::debug!(node = &*self.node, "an agent does not take its answers"),
+            }
+            // Who sends too much waits, and its spool keeps the rest. Nothing of it is in memory meanwhile.
+            let wait = self.quota.wait(&self.limits, count, bytes);
+            tokio::select! {
+                () = wait => {}
+                () = stop.cancelled() => {}
+                () = self.entered.replaced.cancelled() => {}
             }
         }
     }
@@ -93,7 +111,6 @@ impl Pusher {
             )));
         }
         let (count, mut last) = (batch.alerts.len(), self.acknowledged);
-        let bytes = batch.alerts.iter().map(|alert| alert.json.len()).sum();
         let mut entries = Vec::with_capacity(count + batch.shed.len());
         let (mut shed_acknowledged, mut shed) = (0, 0u64);
         for report in batch.shed {
@@ -112,8 +129,6 @@ impl Pusher {
                 refused(&why)
             }));
         }
-        // Who sends too much waits, and its spool keeps the rest.
-        self.quota.wait(&self.limits, count, bytes).await;
         match self.ingest.append(entries).await {
             // Not before: what is not taken comes again.
             Ok(()) => _ = self.counters.shed.inc_by(shed),

@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use vedette_controller::alert_log::{AlertLog, EmbeddedLog, LogError, embedded::Options};
 
 use crate::support::{entries, entry, large, numbers, read_all, soon};
@@ -241,4 +242,35 @@ async fn old_repetitions_are_forgotten_and_memory_is_bounded() {
     let log = EmbeddedLog::open(options()).await.unwrap();
     assert_eq!(log.append(entries(0..10)).await.unwrap().written, 0);
     assert_eq!(log.append(entries(10..11)).await.unwrap().written, 1);
+}
+
+/// What is written last of a segment is spoilt, and there is nothing behind it: nobody waits for it without end, and
+/// nobody is told that there is more when there is not.
+#[tokio::test]
+async fn damage_at_the_very_end_is_no_reason_to_ask_again() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open(directory.path()).await;
+    log.append(entries(0..10)).await.unwrap();
+    let good = fs::metadata(&segments(directory.path())[0]).unwrap().len();
+    log.append(entries(10..20)).await.unwrap();
+    log.advance("a", 20).await.unwrap();
+    log.close().await;
+    // A segment without an entry behind it, as a write that failed leaves it.
+    let path = &segments(directory.path())[0];
+    fs::write(path.with_file_name(format!("{:020}.log", 21)), "").unwrap();
+    let mut bytes = fs::read(path).unwrap();
+    let last = bytes.len() - 5;
+    assert!(last as u64 > good);
+    bytes[last] ^= 1;
+    fs::write(path, bytes).unwrap();
+
+    let log = open(directory.path()).await;
+    assert_eq!(numbers(&log, 0).await, (0..10).collect::<Vec<_>>());
+    let usage = log.usage().await.unwrap();
+    assert_eq!((usage.first, usage.last, usage.damaged), (1, 10, 10));
+    assert!(log.wait(10).now_or_never().is_none(), "there is nothing after it");
+    assert_eq!(log.append(entries(20..22)).await.unwrap().last, 22);
+    soon(log.wait(10)).await;
+    assert_eq!(numbers(&log, 10).await, [20, 21]);
+    assert_eq!(log.usage().await.unwrap().damaged, 10);
 }

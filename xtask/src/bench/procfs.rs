@@ -25,6 +25,15 @@ pub fn memory(pid: u32) -> Result<Memory> {
     parse_memory(&text).ok_or_else(|| anyhow!("{path} states no VmRSS and VmHWM"))
 }
 
+/// Lets the highest resident set begin anew (`/proc/PID/clear_refs`, proc(5)).
+///
+/// # Errors
+/// When the process is gone or not ours.
+pub fn reset_peak(pid: u32) -> Result<()> {
+    let path = format!("/proc/{pid}/clear_refs");
+    fs::write(&path, "5").with_context(|| format!("write {path}"))
+}
+
 fn parse_memory(status: &str) -> Option<Memory> {
     let value = |key: &str| -> Option<u64> {
         let rest = status.lines().find_map(|line| line.strip_prefix(key))?;
@@ -51,7 +60,11 @@ pub fn cpu_time(pid: u32) -> Result<Duration> {
     }
 }
 
-fn cpu_ticks(pid: u32) -> Result<Duration> {
+/// The processor time a process has used, also of threads that have ended, in ticks of 10 ms.
+///
+/// # Errors
+/// When the process is gone.
+pub fn cpu_ticks(pid: u32) -> Result<Duration> {
     let path = format!("/proc/{pid}/stat");
     let text = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
     let ticks = parse_stat(&text).ok_or_else(|| anyhow!("{path} states no utime and stime"))?;

@@ -18,6 +18,7 @@ const MAY_IMPORT: &[(&str, Option<&[&str]>)] = &[
     ("vedette-agent", Some(&["vedette-abi", "vedette-event", "vedette-policy", "vedette-proto"])),
     ("vedette-controller", Some(&["vedette-event", "vedette-policy", "vedette-proto"])),
     ("vedette-cli", Some(&["vedette-event", "vedette-policy", "vedette-proto"])),
+    ("vedette-load", Some(&["vedette-proto"])),
     ("vedette-e2e", None),
     ("xtask", Some(&[])),
 ];

@@ -45,10 +45,18 @@ pub const CASES: &[Case] = &[
                 $d/.cache/program; rm -r $d";
             s.shell(script, &[])
         })],
-        benign: &[act("tmp", |s| {
-            let (_made, program) = s.copy_of("/bin/true", "/tmp", "program");
-            s.run(&mut Command::new(program))
-        })],
+        benign: &[
+            act("tmp", |s| {
+                let (_made, program) = s.copy_of("/bin/true", "/tmp", "program");
+                s.run(&mut Command::new(program))
+            }),
+            // libtool keeps what it links there until it is installed.
+            act("built_by_libtool", |s| {
+                let script =
+                    "d=$(mktemp -d); mkdir $d/.libs; cp /bin/true $d/.libs/tool; $d/.libs/tool; rm -r $d";
+                s.shell(script, &[])
+            }),
+        ],
     },
     Case {
         rule: "Program run from a temporary directory",

@@ -207,7 +207,8 @@ pub const CASES: &[Case] = &[
         benign: &[act("connection_or_shell", |s| {
             let text = "import socket, subprocess, sys
 far = socket.create_connection(('127.0.0.1', int(sys.argv[1])))
-subprocess.run(['/bin/sh', '-c', 'id -u'], stdin=subprocess.DEVNULL)";
+subprocess.run(['/bin/sh', '-c', 'id -u'], stdin=subprocess.DEVNULL)
+subprocess.run(['/bin/sh', '-eu'], input=b'id -u')";
             from_file(s, PYTHON, text)
         })],
     },
@@ -323,6 +324,11 @@ subprocess.run('id -u', shell=True); subprocess.run('uname -a', shell=True)";
                 s.run(Command::new(PYTHON).arg(file))
             }),
             act("build_with_a_terminal", |s| s.shell("setsid -w script -qec 'id -u' /dev/null", &[])),
+            act("command_with_colours", |s| {
+                let file = s.file("colours.py");
+                std::fs::write(&file, "import pty; pty.spawn(['/bin/sh', '-c', 'ls /; id -u'])").unwrap();
+                s.run(Command::new(PYTHON).arg(file))
+            }),
         ],
     },
     Case {

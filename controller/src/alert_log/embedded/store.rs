@@ -55,7 +55,7 @@ impl Index {
     }
 
     pub(super) fn usage(&self, limit: u64) -> Usage {
-        let mut full = self.segments.iter().filter(|segment| !segment.is_empty());
+        let mut full = self.segments.iter().filter(|segment| segment.last >= segment.base);
         let first = full.next();
         let last = full.next_back().or(first);
         Usage {
@@ -81,6 +81,18 @@ impl Index {
     pub(super) fn segment_after(&self, after: Position) -> Option<&Segment> {
         let index = self.segments.partition_point(|segment| segment.last <= after);
         self.segments.get(index).filter(|segment| !segment.is_empty())
+    }
+
+    /// Takes note that nothing between two positions can be read, and that there is nothing behind them. Returns the last
+    /// position that can be read; nothing, if there is more by now.
+    pub(super) fn give_up(&mut self, after: Position, to: Position) -> Option<Position> {
+        if self.segments.iter().any(|segment| segment.last > to) {
+            return None;
+        }
+        for segment in self.segments.iter_mut().filter(|segment| segment.last > after) {
+            segment.last = after.max(segment.base.saturating_sub(1));
+        }
+        Some(self.usage(0).last)
     }
 
     /// Counts entries that cannot be read, once.
