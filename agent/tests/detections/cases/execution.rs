@@ -132,11 +132,19 @@ pub const CASES: &[Case] = &[
             let (_made, program) = s.copy_of("/bin/sh", "/tmp", "updater");
             s.run(Command::new(program).args(["-c", "id -u; pwd"]))
         })],
-        evasions: &[act("interactive", |s| {
-            let (_made, program) = s.copy_of("/bin/bash", "/var/tmp", "updater");
-            s.run(Command::new(program).arg("-i"))
-        })
-        .showing(&["T1036.003"])],
+        evasions: &[
+            act("interactive", |s| {
+                let (_made, program) = s.copy_of("/bin/bash", "/var/tmp", "updater");
+                s.run(Command::new(program).arg("-i"))
+            })
+            .showing(&["T1036.003"]),
+            act("script", |s| {
+                let (_made, program) = s.copy_of("/bin/sh", "/tmp", "updater");
+                let script = s.file("job.sh");
+                std::fs::write(&script, "pwd").unwrap();
+                s.run(Command::new(program).arg(script))
+            }),
+        ],
         benign: &[act("program_with_that_option", |s| {
             let (_made, program) = s.copy_of("/usr/bin/head", "/tmp", "first");
             s.run(Command::new(program).args(["-c", "5", "/etc/hostname"]))
