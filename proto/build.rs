@@ -4,7 +4,12 @@ use std::{env, error::Error, fs, path::Path};
 
 use prost::Message;
 
-const FILES: &[&str] = &["vedette/v1/agent.proto", "vedette/v1/alert.proto", "vedette/v1/policy.proto"];
+const FILES: &[&str] = &[
+    "vedette/v1/agent.proto",
+    "vedette/v1/alert.proto",
+    "vedette/v1/controller.proto",
+    "vedette/v1/policy.proto",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let descriptors = protox::compile(FILES, ["."])?;

@@ -5,7 +5,7 @@
 
 use aya_ebpf::helpers::generated::bpf_loop;
 use core::ffi::c_void;
-use vedette_abi::{name_bit, name_kind};
+use vedette_abi::{NAME_WORDS, name_bit, name_kind};
 
 use crate::{
     kernel::Task,
@@ -51,7 +51,7 @@ fn has(look: &Look, kind: u64, bytes: u64, len: u64) -> bool {
     // A set that cannot be read keeps.
     let Some(set) = NAMES.get_ptr((look.set as u32).wrapping_sub(1)) else { return true };
     let bit = u64::from(name_bit(kind, bytes, len));
-    let word = masked::<0xff>(bit >> 6);
+    let word = masked::<{ NAME_WORDS as i32 - 1 }>(bit >> 6);
     let bits = unsafe { core::ptr::read_volatile((&raw const (*set).bits).cast::<u64>().add(word as usize)) };
     bits >> (bit & 63) & 1 != 0
 }
@@ -69,6 +69,10 @@ pub fn look(look: &mut Look, name: *const u8, len: u64) {
             // The last of 255 bytes is the 254th.
             let at = masked::<0xff>(len - name_kind::SUFFIX) as usize;
             has(look, name_kind::ENDS, unsafe { eight_bytes(name.add(at)) }, name_kind::SUFFIX)
+        }
+        || len >= name_kind::LONG_SUFFIX && {
+            let at = masked::<0xff>(len - name_kind::LONG_SUFFIX) as usize;
+            has(look, name_kind::ENDS_LONG, unsafe { eight_bytes(name.add(at)) }, name_kind::LONG_SUFFIX)
         };
     if found {
         look.found = 1;

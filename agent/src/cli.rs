@@ -72,7 +72,7 @@ pub struct RunArgs {
 
     /// Serve Prometheus metrics, /healthz and /readyz on this address, e.g. 127.0.0.1:9464.
     #[arg(long, value_name = "ADDR")]
-    pub metrics: Option<std::net::SocketAddr>,
+    pub metrics: Option<crate::config::Address>,
 
     /// Name of this node in alerts [default: the host's name].
     #[arg(long, value_name = "NAME")]
@@ -125,7 +125,7 @@ pub struct RunArgs {
 
     /// How much to log on stderr: error, warn, info, debug, trace.
     #[arg(long, value_name = "LEVEL")]
-    pub log: Option<String>,
+    pub log: Option<crate::config::LogLevel>,
 
     /// The way to a controller.
     #[command(flatten)]

@@ -1,10 +1,12 @@
 //! Settings: the defaults, under the file, under the command line.
 
 mod controller;
+mod values;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use controller::{ControllerArgs, DEFAULT_DATA};
+pub use values::{Address, LogLevel};
 
 use crate::{
     cli::{Level, Output, RuleMatching, RunArgs},
@@ -45,7 +47,7 @@ struct File {
     level: Option<Level>,
     output: Option<Output>,
     alerts: Vec<PathBuf>,
-    metrics: Option<SocketAddr>,
+    metrics: Option<Address>,
     hostname: Option<String>,
     state_ring: Option<Size>,
     events_ring: Option<Size>,
@@ -59,7 +61,7 @@ struct File {
     host_root: Option<PathBuf>,
     node_name: Option<String>,
     kubeconfig: Option<PathBuf>,
-    log: Option<String>,
+    log: Option<LogLevel>,
     controller: controller::ControllerFile,
 }
 
@@ -121,7 +123,7 @@ pub struct Config {
     /// Name of the Kubernetes node, where it is one.
     pub node_name: Option<String>,
     /// Log level.
-    pub log: String,
+    pub log: LogLevel,
     /// What connects it to a controller; `None`: nothing.
     pub uplink: Option<UplinkSettings>,
 }
@@ -192,7 +194,7 @@ impl Config {
             level: args.level.or(file.level).map_or(vedette_policy::Level::Default, Into::into),
             output: args.output.or(file.output),
             alerts: if alerts.is_empty() { vec![PathBuf::from("-")] } else { alerts },
-            metrics: args.metrics.or(file.metrics),
+            metrics: args.metrics.or(file.metrics).map(|address| address.0),
             hostname,
             state_ring: args.state_ring.or(file.state_ring.map(|s| s.0)).unwrap_or(2 << 20),
             events_ring: args.events_ring.or(file.events_ring.map(|s| s.0)).unwrap_or(4 << 20),
@@ -202,7 +204,7 @@ impl Config {
             socket: Socket::of(args.socket.or(file.socket), args.no_socket),
             identity: wants_identity.then_some(identity),
             node_name,
-            log: args.log.or(file.log).unwrap_or_else(|| "info".into()),
+            log: args.log.or(file.log).unwrap_or_default(),
             uplink: controller::uplink(args.controller, file.controller)?,
         })
     }

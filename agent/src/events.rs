@@ -51,7 +51,7 @@ const FLUSH: Duration = Duration::from_millis(1500);
 /// # Errors
 /// What was given is not usable, or a part failed.
 pub fn events(args: EventsArgs) -> Result<(), RunError> {
-    report::start_logging(&args.log);
+    report::start_logging(args.log.filter());
     let selection = select::select(&args, io::stderr().is_terminal())?;
     eprint!("{}", selection.notes);
     host::check()?;

@@ -93,7 +93,7 @@ struct Parts {
 /// What was given is not usable, or a part failed.
 pub fn run(args: RunArgs) -> Result<(), RunError> {
     let config = Config::load(args).map_err(RunError::input)?;
-    report::start_logging(&config.log);
+    report::start_logging(config.log.filter());
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::internal)?;
     runtime.block_on(async {

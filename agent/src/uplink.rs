@@ -4,6 +4,7 @@
 //! on with the last good bundle, and its spool keeps the alerts. Three tasks share one connection: [`hello`] says who we are
 //! and that we live, [`watch`] takes bundles, [`push`] sends the spool.
 
+mod authority;
 mod backoff;
 mod bundle;
 mod channel;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use vedette_policy::Source;
 use vedette_proto::v1;
 
+pub use authority::Authority;
 pub use bundle::{Bundle, BundleError, Store};
 pub use channel::{ControllerUrl, Credentials};
 pub use hello::{Losses, Reported};
@@ -120,10 +122,12 @@ impl Uplink {
         let client = channel::Client::new(&self.settings.url, &self.settings.credentials);
         let keys = Arc::new(std::sync::Mutex::new(keys));
         let introduced = Arc::new(tokio::sync::Notify::new());
+        let wanted = Arc::new(tokio::sync::Notify::new());
         let hello = hello::Hello {
             node: self.node.clone(),
             keys: Arc::clone(&keys),
             introduced: Arc::clone(&introduced),
+            wanted: Arc::clone(&wanted),
             spool: Arc::clone(&self.spool),
             effective: self.effective.clone(),
             reported: self.reported,
@@ -132,6 +136,7 @@ impl Uplink {
             node: self.node.clone(),
             keys,
             introduced,
+            wanted,
             store: self.store,
             running: self.running,
             offers: self.offers,

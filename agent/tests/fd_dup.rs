@@ -29,7 +29,7 @@ use nix::{
         memfd::{MFdFlags, memfd_create},
     },
 };
-use sensor::{Records, record};
+use sensor::{Records, record, record_all};
 use vedette_abi::Call;
 use vedette_event::Record;
 
@@ -90,7 +90,8 @@ fn every_kind_of_file_has_a_type_and_a_name() {
         (timer.as_fd(), "timerfd", "t"),
     ];
     let mut made: Vec<OwnedFd> = Vec::new();
-    let records = record(CALLS, || made.extend(files.iter().map(|(fd, ..)| nix::unistd::dup(fd).unwrap())));
+    let records =
+        record_all(CALLS, || made.extend(files.iter().map(|(fd, ..)| nix::unistd::dup(fd).unwrap())));
     for ((fd, kind, letter), copy) in files.iter().zip(&made) {
         let name = link(*fd);
         // A memory file is deleted from the beginning, and `/proc` says so.
@@ -137,7 +138,7 @@ fn sockets_have_both_ends() {
     let unix = std::os::unix::net::UnixListener::bind(&path).unwrap();
     let stream = UnixStream::connect(&path).unwrap();
     let mut made: Vec<OwnedFd> = Vec::new();
-    let records = record(CALLS, || {
+    let records = record_all(CALLS, || {
         let all = [client.as_fd(), udp.as_fd(), unix.as_fd(), stream.as_fd(), listener.as_fd()];
         made.extend(all.iter().map(|fd| nix::unistd::dup(fd).unwrap()));
     });
@@ -183,7 +184,7 @@ fn all_four_calls_and_nothing_else_of_fcntl() {
     let mut target = File::open("/dev/zero").unwrap().into();
     let mut third = File::open("/dev/zero").unwrap().into();
     let (mut at, mut again) = (0, 0);
-    let records = record(CALLS, || {
+    let records = record_all(CALLS, || {
         nix::unistd::dup2(&file, &mut target).unwrap();
         nix::unistd::dup3(&file, &mut third, OFlag::O_CLOEXEC).unwrap();
         at = fcntl(&file, FcntlArg::F_DUPFD(100)).unwrap();
@@ -223,7 +224,7 @@ fn a_duplication_that_fails_has_no_descriptor() {
     if !may_load_bpf("fd_dup") {
         return;
     }
-    let records = record(CALLS, || {
+    let records = record_all(CALLS, || {
         let file = File::open("/dev/null").unwrap();
         assert!(fcntl(&file, FcntlArg::F_DUPFD(i32::MAX)).is_err());
     });
@@ -237,4 +238,19 @@ fn a_duplication_that_fails_has_no_descriptor() {
             ("fd.ino", "<NA>"),
         ],
     );
+}
+
+#[test]
+fn what_is_no_socket_is_reported_only_where_it_is_asked_for() {
+    if !may_load_bpf("fd_dup") {
+        return;
+    }
+    let mut made = Vec::new();
+    let records = record(CALLS, || {
+        made.push(nix::unistd::dup(File::open("/dev/null").unwrap()).unwrap());
+        made.push(nix::unistd::dup(UdpSocket::bind("127.0.0.1:0").unwrap()).unwrap());
+    });
+    let mine = records.iter().filter(|r| r.header.tgid == std::process::id());
+    let told: Vec<String> = mine.map(|r| field(&r, "fd.num")).collect();
+    assert_eq!(told, [made[1].as_raw_fd().to_string()]);
 }

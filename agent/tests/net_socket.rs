@@ -63,7 +63,7 @@ fn sockets_tell_what_they_were_made_as() {
     let make =
         |family, kind, protocol| socket::socket(family, kind, SockFlag::SOCK_CLOEXEC, protocol).unwrap();
     let mut made = Vec::new();
-    let records = record(&["socket"], || {
+    let records = sensor::record_all(&["socket"], || {
         made.push(make(AddressFamily::Inet, SockType::Stream, None));
         made.push(make(AddressFamily::Inet6, SockType::Datagram, None));
         made.push(make(AddressFamily::Unix, SockType::SeqPacket, None));
@@ -107,11 +107,29 @@ fn sockets_tell_what_they_were_made_as() {
 }
 
 #[test]
+fn plain_sockets_are_reported_only_where_they_are_asked_for() {
+    if !may_load_bpf("net_socket") {
+        return;
+    }
+    let make = |family, kind| socket::socket(family, kind, SockFlag::SOCK_NONBLOCK, None).unwrap();
+    let mut made = Vec::new();
+    let records = record(&["socket"], || {
+        made.push(make(AddressFamily::Inet, SockType::Stream));
+        made.push(make(AddressFamily::Inet6, SockType::Datagram));
+        made.push(make(AddressFamily::Unix, SockType::Stream));
+        made.push(make(AddressFamily::Unix, SockType::SeqPacket));
+    });
+    let mine = records.iter().filter(|r| r.header.tgid == std::process::id());
+    let told: Vec<String> = mine.map(|r| field(&r, "fd.num")).collect();
+    assert_eq!(told, [number(&made[3])]);
+}
+
+#[test]
 fn a_socket_that_could_not_be_made_tells_what_it_would_have_been() {
     if !may_load_bpf("net_socket") {
         return;
     }
-    let records = record(&["socket"], || {
+    let records = sensor::record_all(&["socket"], || {
         let made = socket::socket(AddressFamily::Inet, SockType::SeqPacket, SockFlag::empty(), None);
         assert_eq!(made.err(), Some(nix::errno::Errno::ESOCKTNOSUPPORT));
     });

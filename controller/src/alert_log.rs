@@ -178,4 +178,10 @@ pub trait AlertLog: Send + Sync + 'static {
 
     /// Brings everything to disk. Nothing is appended afterwards.
     async fn close(&self);
+
+    /// Returns, with the reason, when a part of the log has died by a fault of ours and nothing more can be appended; else
+    /// never. Who runs the log then ends, so that it is started anew and not left standing as a log that takes nothing.
+    async fn died(&self) -> String {
+        std::future::pending().await
+    }
 }

@@ -11,20 +11,12 @@ use std::{
 
 use bytes::Bytes;
 use prost::Message;
-use ring::{
-    digest::{SHA256, digest},
-    rand::SystemRandom,
-    signature::{Ed25519KeyPair, KeyPair},
-};
+use ring::digest::{SHA256, digest};
+use tokio::sync::watch;
 use vedette_proto::v1;
 
-use crate::{
-    policies::NodePolicies,
-    secrets::{SecretError, SecretStore},
-};
-
-/// The secret's name.
-const SECRET: &str = "signing-key";
+use crate::policies::NodePolicies;
+pub use crate::signing::Signer;
 
 /// What a serial may be ahead of the time when a node says that it has such a one: an hour. Who claims more wants to make
 /// serials useless for all.
@@ -39,54 +31,6 @@ pub fn sha256(bytes: &[u8]) -> String {
         let _ = write!(out, "{byte:02x}");
     }
     out
-}
-
-/// Signs bundles.
-pub struct Signer {
-    key: Ed25519KeyPair,
-    id: String,
-}
-
-impl std::fmt::Debug for Signer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Signer({})", self.id)
-    }
-}
-
-impl Signer {
-    /// Loads the key; makes one, if there is none.
-    ///
-    /// # Errors
-    /// The store fails, or has something else.
-    pub async fn load(store: &dyn SecretStore) -> Result<Self, SecretError> {
-        let fail = |why: &str| SecretError { name: SECRET.into(), why: why.into() };
-        loop {
-            if let Some(bytes) = store.load(SECRET).await? {
-                let key =
-                    Ed25519KeyPair::from_pkcs8(&bytes).map_err(|_| fail("not an Ed25519 key (PKCS #8)"))?;
-                let id = sha256(key.public_key().as_ref());
-                store.publish("signing-key.id", &format!("{id}\n")).await?;
-                return Ok(Self { key, id });
-            }
-            let new = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
-                .map_err(|_| fail("the kernel gives no random bytes"))?;
-            // Whoever is first decides; the next round loads it.
-            store.replace(SECRET, None, new.as_ref()).await?;
-        }
-    }
-
-    /// Names the key.
-    pub fn id(&self) -> &str {
-        &self.id
-    }
-
-    /// What agents are told of it.
-    pub fn public(&self) -> v1::SigningKey {
-        v1::SigningKey {
-            public_key: Bytes::copy_from_slice(self.key.public_key().as_ref()),
-            ..Default::default()
-        }
-    }
 }
 
 /// A bundle, ready to be sent.
@@ -132,11 +76,16 @@ impl Bundle {
             policies: Arc::clone(policies),
             digest: sha256(&manifest),
             serial,
-            signature: Bytes::copy_from_slice(signer.key.sign(&manifest).as_ref()),
+            signature: signer.sign(&manifest),
             manifest: manifest.into(),
-            key_id: signer.id.clone(),
+            key_id: signer.id().to_owned(),
             documents,
         }
+    }
+
+    /// Whether this key has signed it.
+    pub fn is_signed_by(&self, signer: &Signer) -> bool {
+        self.key_id == signer.id()
     }
 
     /// Whether a document of this digest is in it.
@@ -159,7 +108,8 @@ impl Bundle {
 /// The bundles that are in use.
 #[derive(Debug)]
 pub struct Bundles {
-    signer: Signer,
+    /// Who signs.
+    signer: watch::Sender<Arc<Signer>>,
     /// By the address of the policies, which the bundle keeps alive.
     made: Mutex<HashMap<usize, Arc<Bundle>>>,
 }
@@ -167,12 +117,26 @@ pub struct Bundles {
 impl Bundles {
     /// Signed by this key.
     pub fn new(signer: Signer) -> Self {
-        Self { signer, made: Mutex::default() }
+        Self { signer: watch::Sender::new(Arc::new(signer)), made: Mutex::default() }
     }
 
     /// The key.
-    pub fn signer(&self) -> &Signer {
-        &self.signer
+    pub fn signer(&self) -> Arc<Signer> {
+        Arc::clone(&self.signer.borrow())
+    }
+
+    /// The key, and whenever there is another.
+    pub fn signers(&self) -> watch::Receiver<Arc<Signer>> {
+        self.signer.subscribe()
+    }
+
+    /// Signs with this key from now on; what was signed with another is made anew.
+    pub fn sign_with(&self, signer: Signer) {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.signer.borrow().id() != signer.id() {
+            made.clear();
+        }
+        self.signer.send_replace(Arc::new(signer));
     }
 
     /// The bundle of these policies, with a serial above `after`.
@@ -193,7 +157,7 @@ impl Bundles {
         made.retain(|_, bundle| Arc::strong_count(&bundle.policies) > 1 || Arc::strong_count(bundle) > 1);
         let newest = made.values().map(|bundle| bundle.serial).max().unwrap_or(0);
         let serial = now.max(after + 1).max(newest.min(now + AHEAD) + 1);
-        let bundle = Arc::new(Bundle::new(policies, serial, &self.signer));
+        let bundle = Arc::new(Bundle::new(policies, serial, &self.signer()));
         made.insert(address, Arc::clone(&bundle));
         bundle
     }
@@ -226,7 +190,7 @@ mod tests {
         let store = SecretFiles::new(dir.path());
         let signer = Signer::load(&store).await.unwrap();
         assert_eq!(signer.id(), Signer::load(&store).await.unwrap().id());
-        let public = signer.public().public_key;
+        let public = signer.announced()[0].public_key.clone();
         assert_eq!(sha256(&public), signer.id());
         let bundles = Bundles::new(signer);
         let bundle = bundles.of(&policies(&["a", "b", "b"]), 0);
@@ -238,8 +202,14 @@ mod tests {
         assert_eq!(sha256(&message.manifest), bundle.digest);
         let manifest = v1::Manifest::decode(message.manifest).unwrap();
         assert_eq!((manifest.documents.len(), manifest.documents[0].generation), (3, 3));
-        std::fs::write(dir.path().join(SECRET), "x").unwrap();
-        assert!(Signer::load(&store).await.is_err());
+
+        // Another key signs everything anew.
+        let other = tempfile::tempdir().unwrap();
+        let policies = Arc::clone(&bundle.policies);
+        bundles.sign_with(Signer::load(&SecretFiles::new(other.path())).await.unwrap());
+        let anew = bundles.of(&policies, 0);
+        assert!(anew.is_signed_by(&bundles.signer()) && !bundle.is_signed_by(&bundles.signer()));
+        assert!(anew.serial > bundle.serial && Arc::ptr_eq(&anew, &bundles.of(&policies, 0)));
     }
 
     #[tokio::test]

@@ -21,6 +21,39 @@ pub enum Command {
     /// Serve agents until stopped (Ctrl-C, SIGTERM).
     #[command(after_help = RUN_HELP)]
     Run(Box<RunArgs>),
+    /// Make the next key that policies are signed with, while the controller runs.
+    #[command(after_help = ROTATE_HELP)]
+    RotateSigningKey(RotateArgs),
+}
+
+const ROTATE_HELP: &str = "\
+Agents are told of the new key at once and trust it beside the one that signs, which endorses it. When the time has come,
+the controller signs with the new one and sends every agent its policies again; who has them forgets the old key. An agent
+that is away meanwhile is told when it comes back. Run it as the user that the controller runs as.
+
+Examples:
+  vedette-controller rotate-signing-key --standalone --data /var/lib/vedette-controller
+  kubectl -n vedette exec deploy/vedette-controller -- /vedette-controller rotate-signing-key --after 1d";
+
+/// Which key is replaced, and when.
+#[derive(Clone, Debug, Args)]
+pub struct RotateArgs {
+    /// The controller runs without Kubernetes: the keys are in its data directory.
+    #[arg(long)]
+    pub standalone: bool,
+
+    /// Its data directory; only without Kubernetes [default: /var/lib/vedette-controller].
+    #[arg(long, value_name = "DIR", requires = "standalone")]
+    pub data: Option<PathBuf>,
+
+    /// How long the new key is announced before it signs, such as 30m, 2h or 7d.
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_time)]
+    pub after: std::time::Duration,
+}
+
+fn parse_time(text: &str) -> Result<std::time::Duration, String> {
+    vedette_policy::document::native::parse_duration(text)
+        .ok_or_else(|| format!("`{text}` is no time such as 30m, 2h or 7d, of at most 30d"))
 }
 
 const RUN_HELP: &str = "\
@@ -65,6 +98,15 @@ pub struct RunArgs {
     #[arg(long = "tls-name", value_name = "NAME")]
     pub tls_names: Vec<String>,
 
+    /// Serve with this certificate (PEM, with intermediate ones) instead of one of our own authority; read again when it
+    /// changes.
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The key of that certificate (PEM).
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+
     /// Take agents that show a certificate of one of these authorities (PEM).
     #[arg(long, value_name = "FILE")]
     pub client_ca: Option<PathBuf>,
@@ -76,11 +118,11 @@ pub struct RunArgs {
     /// Tell at this address, over TLS, what is wrong with policies and sinks as they are applied, e.g. 0.0.0.0:9443. Only
     /// in a cluster.
     #[arg(long, value_name = "ADDR")]
-    pub webhook: Option<std::net::SocketAddr>,
+    pub webhook: Option<crate::config::Address>,
 
     /// Serve Prometheus metrics, /healthz and /readyz on this address, e.g. 127.0.0.1:9466.
     #[arg(long, value_name = "ADDR")]
-    pub metrics: Option<std::net::SocketAddr>,
+    pub metrics: Option<crate::config::Address>,
 
     /// A YAML file with settings.
     #[arg(long, value_name = "FILE")]
@@ -88,5 +130,5 @@ pub struct RunArgs {
 
     /// How much to log on stderr: error, warn, info, debug, trace.
     #[arg(long, value_name = "LEVEL")]
-    pub log: Option<String>,
+    pub log: Option<crate::config::LogLevel>,
 }

@@ -1,5 +1,8 @@
 //! Settings: the defaults, under the file, under the command line.
 
+mod alert_log;
+mod values;
+
 use std::{
     fmt,
     net::{Ipv4Addr, SocketAddr, ToSocketAddrs},
@@ -7,7 +10,10 @@ use std::{
     str::FromStr,
 };
 
-use crate::cli::RunArgs;
+pub use alert_log::{AlertLogConfig, EmbeddedConfig, JetStreamConfig};
+pub use values::{Address, LogLevel};
+
+use crate::{cli::RunArgs, sink::config::line_of};
 
 /// Why settings could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -21,11 +27,13 @@ pub enum ConfigError {
         error: std::io::Error,
     },
     /// The file is not what it should be.
-    #[error("{path}: {message}")]
+    #[error("{path}{}: {message}", .line.map(|line| format!(":{line}")).unwrap_or_default())]
     Parse {
         /// The file.
         path: String,
-        /// Where and why.
+        /// The line, where it is known; from 1.
+        line: Option<u64>,
+        /// The field, where it is known, why, and what to do.
         message: String,
     },
     /// Two settings contradict each other.
@@ -73,6 +81,9 @@ impl FromStr for Listen {
                 Ok(Self::Unix(path.into()))
             };
         }
+        if let Ok(address) = text.parse::<Address>() {
+            return Ok(Self::Tcp(address.0));
+        }
         let mut addresses = text.to_socket_addrs().map_err(|error| {
             format!("`{text}` is neither an address such as 0.0.0.0:{DEFAULT_PORT} nor unix:PATH: {error}")
         })?;
@@ -107,11 +118,14 @@ struct File {
     data: Option<PathBuf>,
     plaintext: Option<bool>,
     tls_names: Vec<String>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
     client_ca: Option<PathBuf>,
     tokens: Option<PathBuf>,
-    webhook: Option<SocketAddr>,
-    metrics: Option<SocketAddr>,
-    log: Option<String>,
+    alert_log: alert_log::AlertLogFile,
+    webhook: Option<Address>,
+    metrics: Option<Address>,
+    log: Option<LogLevel>,
     limits: Limits,
 }
 
@@ -163,16 +177,20 @@ pub struct Config {
     pub plaintext: bool,
     /// More names for the certificate.
     pub tls_names: Vec<String>,
+    /// The certificate to serve with, and its key; without, one of our own authority.
+    pub certificate: Option<(PathBuf, PathBuf)>,
     /// Authorities of agents' certificates.
     pub client_ca: Option<PathBuf>,
     /// The file of tokens.
     pub tokens: PathBuf,
+    /// Where alerts are kept.
+    pub alert_log: AlertLogConfig,
     /// Where the API server asks about objects.
     pub webhook: Option<SocketAddr>,
     /// Where metrics are served.
     pub metrics: Option<SocketAddr>,
     /// Log level.
-    pub log: String,
+    pub log: LogLevel,
     /// What one client may cost.
     pub limits: Limits,
 }
@@ -186,8 +204,8 @@ impl Config {
     /// # Errors
     /// The file cannot be read or is not valid, or settings contradict each other.
     pub fn load(args: RunArgs) -> Result<Self, ConfigError> {
-        let file = match &args.config {
-            None => File::default(),
+        let (file, alert_log) = match &args.config {
+            None => (File::default(), AlertLogConfig::default()),
             Some(path) => read(path)?,
         };
         let data = args.data.or(file.data).unwrap_or_else(|| DEFAULT_DATA.into());
@@ -197,6 +215,16 @@ impl Config {
         sinks.extend(args.sinks);
         let mut tls_names = file.tls_names;
         tls_names.extend(args.tls_names);
+        let certificate = match (args.tls_cert.or(file.tls_cert), args.tls_key.or(file.tls_key)) {
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (None, None) => None,
+            (given, _) => {
+                let missing = if given.is_some() { "tlsKey (--tls-key)" } else { "tlsCert (--tls-cert)" };
+                return Err(ConfigError::Contradiction(format!(
+                    "a certificate to serve with and its key come together: give {missing}, too"
+                )));
+            }
+        };
         let config = Self {
             standalone: args.standalone || file.standalone.unwrap_or(false),
             policies,
@@ -204,12 +232,14 @@ impl Config {
             sinks,
             plaintext: args.plaintext || file.plaintext.unwrap_or(false),
             tls_names,
+            certificate,
+            alert_log,
             client_ca: args.client_ca.or(file.client_ca),
             tokens: args.tokens.or(file.tokens).unwrap_or_else(|| data.join("tokens")),
             data,
-            webhook: args.webhook.or(file.webhook),
-            metrics: args.metrics.or(file.metrics),
-            log: args.log.or(file.log).unwrap_or_else(|| "info".into()),
+            webhook: args.webhook.or(file.webhook).map(|address| address.0),
+            metrics: args.metrics.or(file.metrics).map(|address| address.0),
+            log: args.log.or(file.log).unwrap_or_default(),
             limits: file.limits,
         };
         config.check()?;
@@ -223,6 +253,8 @@ impl Config {
             "the API server asks the webhook over TLS only: leave out plaintext, or the webhook".to_owned()
         } else if self.plaintext && !self.listen.is_local() {
             format!("plaintext is for loopback addresses and Unix sockets, and {} is neither", self.listen)
+        } else if self.plaintext && self.certificate.is_some() {
+            "a certificate is of no use in plaintext: leave out plaintext, or tlsCert and tlsKey".to_owned()
         } else if self.standalone && self.policies.is_empty() {
             "standalone needs policies: give a directory or file with --policies".to_owned()
         } else if !self.standalone && !self.policies.is_empty() {
@@ -234,12 +266,24 @@ impl Config {
     }
 }
 
-fn read(path: &Path) -> Result<File, ConfigError> {
+fn read(path: &Path) -> Result<(File, AlertLogConfig), ConfigError> {
     let name = path.display().to_string();
     let text =
         std::fs::read_to_string(path).map_err(|error| ConfigError::Read { path: name.clone(), error })?;
-    serde_saphyr::from_str(&text)
-        .map_err(|error| ConfigError::Parse { path: name, message: error.to_string() })
+    let mut file: File = serde_saphyr::from_str(&text).map_err(|error| {
+        let error = error.without_snippet();
+        let line = error.location().map(|place| place.line());
+        let message = error.render().lines().next().unwrap_or_default().to_owned();
+        // The line stands in front.
+        let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+        ConfigError::Parse { path: name.clone(), line, message }
+    })?;
+    let alert_log = std::mem::take(&mut file.alert_log).check().map_err(|(field, why, remedy)| {
+        let field = format!("alertLog.{field}");
+        let line = line_of(&text, &field);
+        ConfigError::Parse { path: name, line, message: format!("{field}: {why}; {remedy}") }
+    })?;
+    Ok((file, alert_log))
 }
 
 #[cfg(test)]
@@ -277,7 +321,7 @@ mod tests {
 
     #[test]
     fn the_webhook_is_for_a_cluster_and_over_tls() {
-        let webhook = Some(([127, 0, 0, 1], 9443).into());
+        let webhook = Some(Address(([127, 0, 0, 1], 9443).into()));
         assert!(Config::load(RunArgs { webhook, ..RunArgs::default() }).is_ok());
         let in_the_clear = RunArgs { webhook, plaintext: true, ..RunArgs::default() };
         assert!(Config::load(in_the_clear).unwrap_err().to_string().contains("TLS"));
@@ -292,7 +336,7 @@ mod tests {
         let path = dir.path().join("controller.yaml");
         std::fs::write(&path, "standalone: true\n").unwrap();
         let given = ["vedette-controller", "run", "--policies", "/p", "--config", path.to_str().unwrap()];
-        let Command::Run(args) = Cli::try_parse_from(given).unwrap().command;
+        let Command::Run(args) = Cli::try_parse_from(given).unwrap().command else { panic!("it runs") };
         assert!(Config::load(*args).unwrap().standalone);
     }
 
@@ -323,9 +367,33 @@ mod tests {
         assert_eq!(config.policies, [PathBuf::from("/a"), PathBuf::from("/p")]);
         assert_eq!((config.data, config.tokens), ("/d".into(), "/d/tokens".into()));
         assert_eq!(config.limits, Limits { alerts_per_second: 5, ..Limits::default() });
+    }
 
-        std::fs::write(&path, "standalone: true\nlisen: x\n").unwrap();
-        let error = Config::load(RunArgs { config: Some(path), ..standalone() }).unwrap_err().to_string();
-        assert!(error.contains("lisen") && error.contains('2'), "{error}");
+    #[test]
+    fn what_is_wrong_in_the_file_has_its_line_its_field_and_a_remedy() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("controller.yaml");
+        let fails = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            let error = Config::load(RunArgs { config: Some(path.clone()), ..standalone() }).unwrap_err();
+            error.to_string().replace(&dir.path().display().to_string(), "")
+        };
+        let unknown = fails("standalone: true\nlisen: x\n");
+        assert!(unknown.starts_with("/controller.yaml:2: "), "{unknown}");
+        assert!(unknown.contains("`lisen`, expected one of") && unknown.contains(" listen,"), "{unknown}");
+        let deep = fails("limits:\n  agents: 5\n  agent: 5\n");
+        assert!(deep.starts_with("/controller.yaml:3: ") && deep.contains("agents"), "{deep}");
+        let level = fails("standalone: true\nlog: nonsense\n");
+        assert!(level.starts_with("/controller.yaml:2: ") && level.contains("error, warn, info"), "{level}");
+        assert_eq!(
+            fails("alertLog:\n  kind: jetstream\n  limit: 1Gi\n"),
+            "/controller.yaml:1: alertLog.urls: a log in JetStream needs servers; write e.g. [\"tls://nats:4222\"]"
+        );
+        assert_eq!(
+            fails("alertLog:\n  kind: memory\n  keepAge: 1d\n"),
+            "/controller.yaml:3: alertLog.keepAge: it is for an embedded log; write `kind: embedded`, or leave it out"
+        );
+        assert!(fails("tlsCert: /c.pem\n").contains("tlsKey"));
+        assert!(fails("tlsKey: /k.pem\n").contains("tlsCert"));
     }
 }

@@ -13,6 +13,7 @@ mod policy;
 mod push;
 mod room;
 mod shed;
+mod status;
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,12 +28,13 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use vedette_proto::v1::{
     FILE_DESCRIPTOR_SET, agent_service_server::AgentServiceServer, alert_service_server::AlertServiceServer,
-    policy_service_server::PolicyServiceServer,
+    controller_service_server::ControllerServiceServer, policy_service_server::PolicyServiceServer,
 };
 
 pub use agents::{Agents, Registry};
 pub use listener::Listener;
 pub use shed::RULE as SHED_RULE;
+pub use status::About;
 
 use crate::{
     alert_log::AlertLog, bundle::Bundles, config::Limits, identity::Chain, policies::PolicySource,
@@ -105,6 +107,8 @@ pub struct Services {
     pub limits: Limits,
     /// What is counted.
     pub counters: Counters,
+    /// What is told of the controller itself.
+    pub about: About,
     /// TLS; without, everything is in the clear.
     pub tls: Option<Arc<TlsServer>>,
 }
@@ -151,6 +155,8 @@ impl Services {
         });
 
         let agents = Agents::new(Arc::clone(&self.registry), Arc::clone(&self.bundles));
+        let controller =
+            status::Controller::new(self.about, Arc::clone(&self.log), Arc::clone(&self.policies));
         let policies =
             policy::Policies::new(self.policies, self.bundles, Arc::clone(&self.registry), stop.clone());
         let alerts =
@@ -159,6 +165,7 @@ impl Services {
         health.set_serving::<AgentServiceServer<Agents>>().await;
         health.set_serving::<PolicyServiceServer<policy::Policies>>().await;
         health.set_serving::<AlertServiceServer<alerts::Alerts>>().await;
+        health.set_serving::<ControllerServiceServer<status::Controller>>().await;
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
@@ -179,6 +186,7 @@ impl Services {
             .add_service(AgentServiceServer::new(agents).max_decoding_message_size(SMALL_MESSAGE))
             .add_service(PolicyServiceServer::new(policies).max_decoding_message_size(SMALL_MESSAGE))
             .add_service(AlertServiceServer::new(alerts).max_decoding_message_size(limits.message_bytes))
+            .add_service(ControllerServiceServer::new(controller).max_decoding_message_size(SMALL_MESSAGE))
             .add_service(health_server)
             .add_service(reflection)
             .serve_with_incoming_shutdown(ReceiverStream::new(incoming), stop.cancelled_owned());

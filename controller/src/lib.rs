@@ -14,6 +14,7 @@ pub mod kube;
 pub mod policies;
 pub mod run;
 pub mod secrets;
+pub mod signing;
 pub mod sink;
 pub mod tasks;
 pub mod tls;

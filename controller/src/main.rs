@@ -26,6 +26,7 @@ fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Run(args) => run::run(*args),
+        Command::RotateSigningKey(args) => run::rotate(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -69,6 +69,32 @@ pub struct NodeReport {
     pub policies: Vec<PolicyReport>,
 }
 
+/// A policy, as people are told of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicyState {
+    /// As [`Document::name`].
+    pub name: String,
+    /// The change that was looked at last.
+    pub generation: i64,
+    /// How many rules nodes have of it.
+    pub rules: usize,
+    /// How many nodes need it; nothing, if all do.
+    pub nodes: Option<usize>,
+    /// What is wrong with the change that was looked at last; then nodes go on with the one before.
+    pub diagnostics: Vec<String>,
+    /// Whether nodes run anything of it.
+    pub accepted: bool,
+}
+
+/// All policies, as people are told of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PoliciesState {
+    /// By name.
+    pub policies: Vec<PolicyState>,
+    /// Why what is there now is refused as a whole; nodes go on with what was there before.
+    pub refused: Option<String>,
+}
+
 /// Where policies come from, and where the answer of the nodes goes.
 pub trait PolicySource: Send + Sync + 'static {
     /// A number that changes with every change of what some node needs. 0 means that it is not known yet: before it is
@@ -80,4 +106,9 @@ pub trait PolicySource: Send + Sync + 'static {
 
     /// The node answers; or, with nothing, is gone.
     fn report(&self, node: &str, report: Option<NodeReport>);
+
+    /// How the policies do, for people.
+    fn state(&self) -> PoliciesState {
+        PoliciesState::default()
+    }
 }

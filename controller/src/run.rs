@@ -7,7 +7,14 @@ use std::{io::IsTerminal, time::Duration};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::{cli::RunArgs, config::Config, tasks::Tasks};
+use crate::{
+    cli::{RotateArgs, RunArgs},
+    config::{Config, DEFAULT_DATA},
+    kube::secrets::ClusterSecrets,
+    secrets::{SecretFiles, SecretStore},
+    signing,
+    tasks::Tasks,
+};
 
 /// How long the parts may take to write out what they hold at the end.
 const FINISH: Duration = Duration::from_secs(10);
@@ -41,7 +48,7 @@ impl RunError {
 /// What was given is not usable, or a part failed.
 pub fn run(args: RunArgs) -> Result<(), RunError> {
     let config = Config::load(args).map_err(RunError::input)?;
-    start_logging(&config.log);
+    start_logging(config.log.filter());
     raise_open_files();
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(RunError::internal)?;
@@ -68,6 +75,35 @@ pub fn run(args: RunArgs) -> Result<(), RunError> {
     })
 }
 
+/// Makes the next key that bundles are signed with.
+///
+/// # Errors
+/// There is no controller's data there, or a next key already.
+pub fn rotate(args: &RotateArgs) -> Result<(), RunError> {
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(RunError::internal)?;
+    runtime.block_on(async {
+        let store: Box<dyn SecretStore> = if args.standalone {
+            let data = args.data.clone().unwrap_or_else(|| DEFAULT_DATA.into());
+            if !signing::is_there(&SecretFiles::new(&data)).await.map_err(RunError::input)? {
+                let data = data.display();
+                return Err(RunError::input(format_args!(
+                    "no controller has kept keys in {data}: see --data"
+                )));
+            }
+            Box::new(SecretFiles::new(&data))
+        } else {
+            let client = start::connect().await?;
+            let namespace = client.default_namespace().to_owned();
+            Box::new(ClusterSecrets::new(client, &namespace))
+        };
+        let after = jiff::SignedDuration::try_from(args.after).map_err(RunError::input)?;
+        let next = signing::rotate(&*store, after).await.map_err(RunError::input)?;
+        println!("{}\nsigns from {}", next.id, next.signs_from);
+        Ok(())
+    })
+}
+
 /// Lets us have as many open files as we may: each connection is one, and the usual first limit is 1024.
 fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
@@ -78,9 +114,7 @@ fn raise_open_files() {
 }
 
 /// Sends our own log to stderr.
-fn start_logging(level: &str) {
-    let filter = tracing_subscriber::EnvFilter::try_new(level)
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+fn start_logging(filter: tracing_subscriber::EnvFilter) {
     let logger = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -136,6 +136,50 @@ fn what_is_wrong_in_shape_is_refused_by_both() {
     }
 }
 
+#[test]
+fn a_sink_has_one_far_side_and_its_secrets_in_secrets() {
+    let schema = &schemas()["AlertSink"];
+    let sink = |spec: Json| {
+        json!({
+            "apiVersion": "vedette.dev/v1alpha1", "kind": "AlertSink", "metadata": {"name": "n"}, "spec": spec,
+        })
+    };
+    let token = json!({"secret": {"name": "hec", "key": "token"}});
+    let good = [
+        json!({"stdout": {}}),
+        json!({"splunkHec": {"url": "https://hec.example:8088", "token": token}, "timeout": "5s"}),
+    ];
+    for spec in good {
+        assert_eq!(schema.complaints(&sink(spec), None), Vec::<String>::new());
+    }
+    for spec in
+        [json!({}), json!({"timeout": "5s"}), json!({"stdout": {}, "otlp": {"url": "http://collector:4317"}})]
+    {
+        let complaints = schema.complaints(&sink(spec.clone()), None);
+        assert!(
+            complaints.iter().any(|c| c.contains("exactly one of stdout, file")),
+            "{spec}: {complaints:?}"
+        );
+    }
+    // Files and variables of the controller are not for objects: there is no such key.
+    for place in ["env", "file"] {
+        let mut spec =
+            sink(json!({"splunkHec": {"url": "https://hec.example:8088", "token": {place: "TOKEN"}}}));
+        assert_eq!(schema.prune(&mut spec), [format!(".spec.splunkHec.token.{place}")]);
+        assert_ne!(schema.complaints(&spec, None), Vec::<String>::new());
+    }
+    // Every far side that the settings know is counted.
+    let text =
+        definitions()["AlertSink"]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
+            .clone();
+    let rule = text["x-kubernetes-validations"][0]["rule"].as_str().unwrap();
+    let common = ["batch", "deadLetters", "format", "minimumPriority", "retry", "start", "timeout"];
+    for name in text["properties"].as_object().unwrap().keys().filter(|name| !common.contains(&name.as_str()))
+    {
+        assert!(rule.contains(&format!("has(self.{name})")), "{name}");
+    }
+}
+
 /// Every key that the schema of the objects has, and what is known of its value, with the policy files' schema.
 #[test]
 fn objects_and_files_have_the_same_keys() {

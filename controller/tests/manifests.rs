@@ -77,6 +77,12 @@ fn check(all: &[Json]) {
     let wanted = BTreeSet::from(["BPF", "PERFMON", "SYS_PTRACE", "DAC_READ_SEARCH"]);
     assert_eq!(words(&security["capabilities"]["add"]), wanted);
     assert!(security.get("privileged").is_none());
+    for profile in ["seccompProfile", "appArmorProfile"] {
+        assert_eq!(security[profile]["type"], "Unconfined", "{profile} would keep it from its work");
+    }
+    // A container runtime refuses to hand on later mounts of a directory that is not in a shared mount.
+    let mounts = container["volumeMounts"].as_array().unwrap();
+    assert!(mounts.iter().all(|mount| mount.get("mountPropagation").is_none()));
     // What is mounted of the host is read-only, but for the agent's own state.
     for mount in container["volumeMounts"].as_array().unwrap() {
         let own = matches!(mount["name"].as_str(), Some("state" | "run"));

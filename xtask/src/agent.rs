@@ -69,6 +69,16 @@ pub fn build_bin(workspace: &Workspace, package: &str, bin: &str) -> Result<Path
     build_with(cargo, bin)
 }
 
+/// The same without optimising.
+///
+/// # Errors
+/// When it does not build.
+pub fn build_bin_dev(workspace: &Workspace, package: &str, bin: &str) -> Result<PathBuf> {
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--package", package]);
+    build_as(cargo, bin)
+}
+
 /// Finishes a call of `cargo build` with a package, runs it, and returns the path of the binary.
 fn build_with(mut cargo: Command, bin: &str) -> Result<PathBuf> {
     cargo.arg("--release");

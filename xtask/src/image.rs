@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
-use crate::build_ebpf;
-use crate::exec;
 use crate::setup::{self, Need};
+use crate::test::suite;
 use crate::workspace::Workspace;
+use crate::{agent, build_ebpf, exec};
 
 use archive::{Entry, Image};
 
@@ -39,6 +39,10 @@ pub struct Args {
     /// Only build the programs and put them there, for a Dockerfile.
     #[arg(long)]
     programs: bool,
+
+    /// Then run them in a containerd as the manifests say, and see an alert arrive (root).
+    #[arg(long, conflicts_with = "programs")]
+    check: bool,
 
     /// The tag of the images [default: the version].
     #[arg(long)]
@@ -103,7 +107,21 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         image.write(&tar).with_context(|| format!("write {}", tar.display()))?;
         println!("{} ({}): {}", image.reference(), megabytes(&tar)?, tar.display());
     }
-    Ok(())
+    if args.check { check(workspace, &output) } else { Ok(()) }
+}
+
+/// Runs the test that starts the images in a containerd.
+fn check(workspace: &Workspace, images: &Path) -> Result<()> {
+    if let Some(obstacle) = agent::obstacle("image --check") {
+        bail!("the images cannot be run here: {obstacle}");
+    }
+    // The test embeds the BPF half, too.
+    build_ebpf::build(workspace, &setup::ensure(workspace, Need::Build)?, false)?;
+    setup::ensure_containers()?;
+    let mut cargo = workspace.cargo();
+    cargo.args(["test", "--package", "vedette-agent", "--test", "images"]);
+    cargo.env("VEDETTE_IMAGES", fs::canonicalize(images)?).env(suite::KERNEL_TESTS_VARIABLE, "1");
+    exec::run(&mut cargo).context("the images do not run as they should; the messages above say why")
 }
 
 fn megabytes(file: &Path) -> Result<String> {

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything that can be tested on this host.
 
 mod report;
-mod suite;
+pub mod suite;
 
 use anyhow::{Result, bail};
 

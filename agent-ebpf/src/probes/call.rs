@@ -2,7 +2,9 @@
 //! body reports them all. Each kind is a program, so that the verifier's refusal of one costs that kind only.
 
 use aya_ebpf::{macros::btf_tracepoint, programs::BtfTracePointContext};
-use vedette_abi::{CWD, Call, CallSpec, Kind, ProbeError, RET, ROOT, Syscall, path_flags, strings};
+use vedette_abi::{
+    CWD, Call, CallSpec, Kind, ProbeError, RET, ROOT, Syscall, filter_flags, path_flags, strings,
+};
 
 use super::{net_socket, syscall::Exit};
 use crate::{
@@ -47,7 +49,15 @@ programs! {
 fn report(ctx: &BtfTracePointContext, kind: Kind) -> Option<()> {
     let exit = Exit::of(ctx)?;
     let spec = SPECS.get(u32::from(exit.call))?;
-    if !is_meant(&exit, spec) || !filter::wants(kind, exit.task) {
+    if !is_meant(&exit, spec) {
+        return None;
+    }
+    if kind as u16 == Kind::FdDup as u16 && !is_of_socket(&exit) && !filter::flag(filter_flags::DUP_NO_SOCKET)
+    {
+        emit::filtered(kind);
+        return None;
+    }
+    if !filter::wants(kind, exit.task) {
         return None;
     }
     note!(ctx, "{}: pid {} call {} returned {}", kind as u16, exit.task.tgid(), exit.call, exit.ret);
@@ -73,6 +83,13 @@ fn is_meant(exit: &Exit, spec: &CallSpec) -> bool {
     }
     // Only protections are asked for so far, and they are the third argument.
     spec.must == 0 || args[2] & u64::from(spec.mask) != 0
+}
+
+/// Whether what the call returned is the descriptor of a socket.
+#[inline(always)]
+fn is_of_socket(exit: &Exit) -> bool {
+    let file = if exit.ret < 0 { File::none() } else { exit.returned_file() };
+    !file.is_null() && file.inode().is_socket()
 }
 
 /// An argument by its number in the spec.

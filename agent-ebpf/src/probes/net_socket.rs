@@ -3,7 +3,9 @@
 use aya_ebpf::{
     helpers::generated::bpf_probe_read_user, macros::btf_tracepoint, programs::BtfTracePointContext,
 };
-use vedette_abi::{Call, Kind, NetCall, Peer, ProbeError, SocketFacts, filter_flags, socket_flags};
+use vedette_abi::{
+    Call, Kind, NetCall, Peer, ProbeError, SocketFacts, filter_flags, is_plain_socket, socket_flags,
+};
 
 use super::{sockaddr::SockAddr, syscall::Exit};
 use crate::{
@@ -27,6 +29,13 @@ pub const WOULD_BLOCK: i64 = -11;
 fn report(ctx: &BtfTracePointContext) -> Option<()> {
     let exit = Exit::of_socket(ctx)?;
     if exit.ret == WOULD_BLOCK && !filter::flag(filter_flags::WOULD_BLOCK) {
+        emit::filtered(Kind::NetSocket);
+        return None;
+    }
+    if exit.call == Call::Socket as u8
+        && is_plain_socket(exit.args[0], exit.args[1], exit.args[2])
+        && !filter::flag(filter_flags::PLAIN_SOCKETS)
+    {
         emit::filtered(Kind::NetSocket);
         return None;
     }

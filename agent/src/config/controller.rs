@@ -8,7 +8,7 @@ use super::{ConfigError, parse_wait};
 use crate::{
     sink::SyncPolicy,
     spool::LARGEST,
-    uplink::{ControllerUrl, Credentials, UplinkSettings},
+    uplink::{Authority, ControllerUrl, Credentials, UplinkSettings},
 };
 
 /// Where spool and policies are kept, unless told otherwise.
@@ -29,16 +29,20 @@ pub struct ControllerArgs {
     #[arg(long, value_name = "FILE")]
     pub controller_ca: Option<PathBuf>,
 
+    /// Within a pod, while that file is not there: a ConfigMap of the pod's namespace that has it under the file's name.
+    #[arg(long, value_name = "NAME")]
+    pub controller_ca_config_map: Option<String>,
+
     /// The token to show; read again whenever it is shown.
     #[arg(long, value_name = "FILE")]
     pub controller_token: Option<PathBuf>,
 
     /// Our certificate to show (PEM).
-    #[arg(long, value_name = "FILE", requires = "controller_client_key")]
+    #[arg(long, value_name = "FILE")]
     pub controller_client_cert: Option<PathBuf>,
 
     /// The key of that certificate (PEM).
-    #[arg(long, value_name = "FILE", requires = "controller_client_cert")]
+    #[arg(long, value_name = "FILE")]
     pub controller_client_key: Option<PathBuf>,
 
     /// The key that policies must be signed with [default: the first that the controller announces, kept for good].
@@ -65,6 +69,7 @@ pub struct ControllerArgs {
 pub(super) struct ControllerFile {
     url: Option<ControllerUrl>,
     ca: Option<PathBuf>,
+    ca_config_map: Option<String>,
     token: Option<PathBuf>,
     client_cert: Option<PathBuf>,
     client_key: Option<PathBuf>,
@@ -105,10 +110,29 @@ pub(super) fn uplink(
     file: ControllerFile,
 ) -> Result<Option<UplinkSettings>, ConfigError> {
     let Some(url) = args.controller.or(file.url) else { return Ok(None) };
-    let certificate =
-        args.controller_client_cert.zip(args.controller_client_key).or(file.client_cert.zip(file.client_key));
+    let certificate = match (
+        args.controller_client_cert.or(file.client_cert),
+        args.controller_client_key.or(file.client_key),
+    ) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        (Some(certificate), None) => {
+            return Err(ConfigError::Missing(format!(
+                "controller.clientCert: {} needs its key: give controller.clientKey (PEM), or --controller-client-key",
+                certificate.display()
+            )));
+        }
+        (None, Some(key)) => {
+            return Err(ConfigError::Missing(format!(
+                "controller.clientKey: {} needs its certificate: give controller.clientCert (PEM), or \
+                 --controller-client-cert",
+                key.display()
+            )));
+        }
+    };
+    let config_map = args.controller_ca_config_map.or(file.ca_config_map);
     let credentials = Credentials {
-        ca: args.controller_ca.or(file.ca),
+        ca: args.controller_ca.or(file.ca).map(|file| Authority { file, config_map }),
         token: args.controller_token.or(file.token),
         certificate,
     };
@@ -189,6 +213,23 @@ mod tests {
         let settings = settings.unwrap().unwrap();
         assert_eq!((settings.data, settings.spool_bytes), (DEFAULT_DATA.into(), DEFAULT_SPOOL));
         assert_eq!(settings.sync, SyncPolicy::Always);
+    }
+
+    #[test]
+    fn a_certificate_and_its_key_come_together() {
+        let file = |text: &str| serde_saphyr::from_str::<ControllerFile>(text).unwrap();
+        let get = |text: String| uplink(ControllerArgs::default(), file(&text));
+        let base = "{url: 'https://c', ca: /ca, token: /t";
+        let error = get(format!("{base}, clientCert: /c}}")).unwrap_err().to_string();
+        assert!(error.contains("controller.clientCert") && error.contains("clientKey"), "{error}");
+        let error = get(format!("{base}, clientKey: /k}}")).unwrap_err().to_string();
+        assert!(error.contains("controller.clientKey") && error.contains("clientCert"), "{error}");
+        let both = get(format!("{base}, clientCert: /c, clientKey: /k}}")).unwrap().unwrap();
+        assert_eq!(both.credentials.certificate, Some(("/c".into(), "/k".into())));
+        // One of the command line and one of the file are a pair, too.
+        let args = ControllerArgs { controller_client_key: Some("/k2".into()), ..ControllerArgs::default() };
+        let both = uplink(args, file(&format!("{base}, clientCert: /c}}"))).unwrap().unwrap();
+        assert_eq!(both.credentials.certificate, Some(("/c".into(), "/k2".into())));
     }
 
     #[test]

@@ -78,7 +78,7 @@ pub struct EventsArgs {
 
     /// How much to log on stderr: error, warn, info, debug, trace.
     #[arg(long, value_name = "LEVEL", default_value = "warn")]
-    pub log: String,
+    pub log: crate::config::LogLevel,
 }
 
 /// How events look.

@@ -16,9 +16,7 @@ use crate::{
 };
 
 /// Sends our own log to stderr.
-pub fn start_logging(level: &str) {
-    let filter = tracing_subscriber::EnvFilter::try_new(level)
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+pub fn start_logging(filter: tracing_subscriber::EnvFilter) {
     let logger = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -24,6 +24,7 @@ pub fn effective(
             document: document.name.clone(),
             generation: document.generation,
             rules: Vec::new(),
+            active: 0,
         })
         .collect();
     for (index, rule) in set.rules().iter().enumerate() {
@@ -32,13 +33,14 @@ pub fn effective(
         let unseen: Vec<&str> =
             set.event_types_of(index).iter().map(|t| t.name()).filter(|t| plan.unseen.contains(*t)).collect();
         let all = set.event_types_of(index).iter().count();
-        if let Some((state, reason, message)) = state(rule, &unseen, all, asked) {
-            document.rules.push(v1::RuleStatus {
+        match state(rule, &unseen, all, asked) {
+            Some((state, reason, message)) => document.rules.push(v1::RuleStatus {
                 rule: rule.name.clone(),
                 state: state.into(),
                 reason: reason.into(),
                 message,
-            });
+            }),
+            None => document.active += 1,
         }
     }
     Effective { running: bundle.digest.clone(), policies }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use vedette_abi::{
-    Call, EVERY_SCOPE, Filter, IO_URING_CALLS, KINDS, Kind, NameSet, filter_flags, io_uring_reports,
+    Call, EVERY_SCOPE, Filter, IO_URING_CALLS, KINDS, Kind, NAME_WORDS, NameSet, filter_flags,
+    io_uring_reports,
 };
 
 /// What to trace, and where.
@@ -22,7 +23,7 @@ pub struct Plan {
     pub unseen: BTreeSet<String>,
 }
 
-/// The flags that are about the traffic of sockets.
+/// The flags that are about sockets and their traffic.
 const TRAFFIC: u64 = filter_flags::SEND_TCP
     | filter_flags::RECEIVE_TCP
     | filter_flags::SEND_CONNECTED
@@ -30,6 +31,8 @@ const TRAFFIC: u64 = filter_flags::SEND_TCP
     | filter_flags::SEND_SAME_PEER
     | filter_flags::RECEIVE_SAME_PEER
     | filter_flags::WOULD_BLOCK
+    | filter_flags::PLAIN_SOCKETS
+    | filter_flags::DUP_NO_SOCKET
     | filter_flags::DATA;
 
 impl Default for Plan {
@@ -39,7 +42,7 @@ impl Default for Plan {
             wanted: [0; KINDS],
             flags: 0,
             every_open: [EVERY_SCOPE; 2],
-            names: [NameSet { bits: [0; 256] }; 2],
+            names: [NameSet { bits: [0; NAME_WORDS] }; 2],
             unseen: BTreeSet::new(),
         }
     }
@@ -100,7 +103,7 @@ impl Plan {
         self.flags |= filter_flags::STDIO;
     }
 
-    /// Asks for what of the traffic of sockets is left out otherwise: some of [`filter_flags`].
+    /// Asks for what of sockets and their traffic is left out otherwise: some of [`filter_flags`].
     pub fn want_traffic(&mut self, flags: u64) {
         self.flags |= flags & TRAFFIC;
     }

@@ -93,6 +93,11 @@ impl Bundle {
         self.manifest.serial
     }
 
+    /// The key that has signed it.
+    pub(super) fn key_id(&self) -> &str {
+        &self.signed.key_id
+    }
+
     /// Its documents, in order; what is not UTF-8 is replaced, and the checker will say so.
     pub fn documents(&self) -> impl Iterator<Item = (&v1::DocumentReference, String)> {
         let texts = self.signed.documents.iter().map(|d| String::from_utf8_lossy(&d.content).into_owned());

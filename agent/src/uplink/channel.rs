@@ -2,6 +2,7 @@
 
 use std::{fmt, io, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
 
+use super::authority::{Authority, named};
 use hyper::Uri;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, UnixStream};
@@ -103,8 +104,8 @@ impl fmt::Display for ControllerUrl {
 /// What we show, and whom we trust. Files are read anew for each call and connection, because they are renewed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Credentials {
-    /// Authorities of the controller's certificate (PEM).
-    pub ca: Option<PathBuf>,
+    /// Authorities of the controller's certificate.
+    pub ca: Option<Authority>,
     /// The token.
     pub token: Option<PathBuf>,
     /// Our certificate (PEM), with the key.
@@ -180,7 +181,7 @@ async fn dial(url: &ControllerUrl, credentials: &Credentials) -> io::Result<Box<
         ControllerUrl::Unix(path) => Ok(Box::new(UnixStream::connect(path).await?)),
         ControllerUrl::Plain { host, port } => Ok(Box::new(tcp(host, *port).await?)),
         ControllerUrl::Tls { host, port } => {
-            let config = tls(credentials)?;
+            let config = tls(credentials).await?;
             let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
             let stream = tcp(host, *port).await?;
             Ok(Box::new(TlsConnector::from(Arc::new(config)).connect(name, stream).await?))
@@ -194,14 +195,12 @@ async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-fn tls(credentials: &Credentials) -> io::Result<ClientConfig> {
-    let named =
-        |path: &PathBuf, error: &dyn fmt::Display| io::Error::other(format!("{}: {error}", path.display()));
+async fn tls(credentials: &Credentials) -> io::Result<ClientConfig> {
     let ca = credentials.ca.as_ref().ok_or_else(|| io::Error::other("no certificate authority was given"))?;
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(ca).map_err(|error| named(ca, &error))? {
-        let certificate = certificate.map_err(|error| named(ca, &error))?;
-        roots.add(certificate).map_err(|error| named(ca, &error))?;
+    for certificate in CertificateDer::pem_slice_iter(&ca.read().await?) {
+        let certificate = certificate.map_err(|error| named(&ca.file, &error))?;
+        roots.add(certificate).map_err(|error| named(&ca.file, &error))?;
     }
     let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)

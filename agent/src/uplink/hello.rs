@@ -43,6 +43,8 @@ pub(super) struct Hello {
     pub keys: Arc<Mutex<Keys>>,
     /// Told when the keys may be there.
     pub introduced: Arc<Notify>,
+    /// Told when the keys are wanted at once.
+    pub wanted: Arc<Notify>,
     pub spool: Arc<Spool>,
     pub effective: watch::Receiver<Effective>,
     pub reported: Reported,
@@ -90,10 +92,18 @@ impl Hello {
             .unwrap_or(INTERVAL)
             .clamp(BOUNDS.0, BOUNDS.1);
         loop {
-            if let Err(error) = call(agents.heartbeat(self.heartbeat())).await {
-                return error;
+            match call(agents.heartbeat(self.heartbeat())).await {
+                Ok(answer) => {
+                    let announced = answer.into_inner().signing_keys;
+                    self.keys.lock().unwrap_or_else(PoisonError::into_inner).announce(&announced);
+                    self.introduced.notify_one();
+                }
+                Err(error) => return error,
             }
-            tokio::time::sleep(interval).await;
+            tokio::select! {
+                () = tokio::time::sleep(interval) => {}
+                () = self.wanted.notified() => {}
+            }
         }
     }
 

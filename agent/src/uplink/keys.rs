@@ -37,6 +37,8 @@ pub(super) struct Keys {
     keys: Vec<[u8; KEY]>,
     /// Whether they were handed over, and none is taken from the controller.
     fixed: bool,
+    /// Keys that were not taken: each is told once.
+    refused: Vec<[u8; KEY]>,
 }
 
 /// The SHA-256 of bytes, in hexadecimal.
@@ -83,7 +85,7 @@ impl Keys {
         if handed_over.is_some() && keys.is_empty() {
             return Err(fail("there is no key in it: 32 bytes or their hexadecimal are needed"));
         }
-        Ok(Self { fixed: handed_over.is_some(), file, keys })
+        Ok(Self { fixed: handed_over.is_some(), file, keys, refused: Vec::new() })
     }
 
     /// Whether there is any.
@@ -98,7 +100,11 @@ impl Keys {
         }
         let first = self.keys.is_empty();
         let before = self.keys.len();
-        for key in announced {
+        let announced = if first { &announced[announced.len().saturating_sub(MOST)..] } else { announced };
+        // Keys that signed before those that are pinned come along for agents that know no other.
+        let known = |key: &v1::SigningKey| self.keys.iter().any(|pinned| pinned[..] == key.public_key[..]);
+        let oldest = announced.iter().position(known).unwrap_or(0);
+        for key in &announced[oldest..] {
             let Some(public) = <&[u8; KEY]>::try_from(&key.public_key[..]).ok() else { continue };
             if self.keys.contains(public) || self.keys.len() >= MOST {
                 continue;
@@ -109,7 +115,8 @@ impl Keys {
                     "a key that policies are signed with is trusted from now on"
                 );
                 self.keys.push(*public);
-            } else {
+            } else if !self.refused.contains(public) && self.refused.len() < MOST {
+                self.refused.push(*public);
                 tracing::error!(
                     key = sha256(public),
                     "the controller has a new signing key that no known key endorses: its policies are not taken; \
@@ -121,6 +128,23 @@ impl Keys {
         if self.keys.len() != before
             && let Err(error) = self.save()
         {
+            tracing::error!(%error, "the trusted keys could not be kept");
+        }
+    }
+
+    /// Forgets the keys that were pinned before this one: it signs now in their place.
+    pub fn forget_before(&mut self, id: &str) {
+        let Some(at) = self.keys.iter().position(|key| sha256(key) == id) else { return };
+        if self.fixed || at == 0 {
+            return;
+        }
+        tracing::info!(
+            key = id,
+            forgotten = at,
+            "keys that signed policies before are not trusted any longer"
+        );
+        self.keys.drain(..at);
+        if let Err(error) = self.save() {
             tracing::error!(%error, "the trusted keys could not be kept");
         }
     }
@@ -186,6 +210,18 @@ mod tests {
         keys.announce(&[announced(&second, Some(&first))]);
         assert!(signed_by(&keys, &second));
         assert!(!keys.verify(&sha256(first.public_key().as_ref()), b"y", first.sign(b"x").as_ref()));
+
+        // Once the second signs, the first is forgotten, and does not come back with the list of them.
+        keys.forget_before(&sha256(second.public_key().as_ref()));
+        keys.announce(&[announced(&first, None), announced(&second, Some(&first))]);
+        let mut keys = Keys::open(dir.path(), None).unwrap();
+        assert!(signed_by(&keys, &second) && !signed_by(&keys, &first));
+        // Who was away for long finds the way from key to key.
+        let third = key();
+        let chain =
+            [announced(&first, None), announced(&second, Some(&first)), announced(&third, Some(&second))];
+        keys.announce(&chain);
+        assert!(signed_by(&keys, &third) && !signed_by(&keys, &first));
 
         // Handed over, it is that one only.
         let file = dir.path().join("key");

@@ -17,7 +17,7 @@ use vedette_proto::v1::{self, watch_request::Message};
 use super::{
     Effective, Offer,
     backoff::Backoff,
-    bundle::{Bundle, Store},
+    bundle::{Bundle, BundleError, Store},
     channel::Client,
     keys::Keys,
 };
@@ -33,6 +33,8 @@ pub(super) struct Watch {
     pub node: String,
     pub keys: Arc<Mutex<Keys>>,
     pub introduced: Arc<Notify>,
+    /// Asks for the keys at once.
+    pub wanted: Arc<Notify>,
     pub store: Store,
     pub running: Option<Arc<Bundle>>,
     pub offers: mpsc::Sender<Offer>,
@@ -94,10 +96,17 @@ impl Watch {
     /// Takes a bundle: verified, run, kept.
     async fn take(&mut self, message: v1::WatchResponse) -> v1::BundleStatus {
         let digest = super::keys::sha256(&message.manifest);
-        let verified = {
-            let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-            Bundle::verify(message, self.running.as_deref(), &keys)
-        };
+        let mut verified = self.verify(message.clone());
+        for _ in 0..2 {
+            if verified != Err(BundleError::Signature) {
+                break;
+            }
+            // By a key that was announced while we were away, or since the last heartbeat. What is told first may be old
+            // news, hence twice.
+            self.wanted.notify_one();
+            let _ = tokio::time::timeout(KEYS, self.introduced.notified()).await;
+            verified = self.verify(message.clone());
+        }
         let result = match verified {
             Ok(bundle) => self.offer(Arc::new(bundle)).await,
             Err(error) => Err(error.to_string()),
@@ -106,6 +115,11 @@ impl Watch {
             tracing::error!(error, "a bundle of policies is refused; the old ones stay");
         }
         self.status(digest, result)
+    }
+
+    fn verify(&self, message: v1::WatchResponse) -> Result<Bundle, BundleError> {
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        Bundle::verify(message, self.running.as_deref(), &keys)
     }
 
     async fn offer(&mut self, bundle: Arc<Bundle>) -> Result<(), String> {
@@ -117,9 +131,11 @@ impl Watch {
         let (store, kept) = (self.store.clone(), Arc::clone(&bundle));
         // The disk's time, which heartbeats and alerts do not wait for.
         let saved = spawn_blocking(move || store.save(&kept)).await;
-        if let Err(error) = saved.unwrap_or_else(|error| Err(io::Error::other(error))) {
+        match saved.unwrap_or_else(|error| Err(io::Error::other(error))) {
+            // Nothing that is kept needs an older key any more, so whoever may have that one has nothing of it.
+            Ok(()) => self.keys.lock().unwrap_or_else(PoisonError::into_inner).forget_before(bundle.key_id()),
             // It runs; after a restart without the controller it would be the one before.
-            tracing::error!(%error, "the policies could not be kept on disk");
+            Err(error) => tracing::error!(%error, "the policies could not be kept on disk"),
         }
         self.running = Some(bundle);
         Ok(())

@@ -34,7 +34,7 @@ use std::{
 pub use self::{
     cgroups::Groups,
     containerd::{Containerd, IMAGE},
-    cri::{Pod, Pods},
+    cri::{Pod, PodSpec, Pods, Security},
     image::{HELPER, Image},
     options::{Exec, Mount, Options},
     runc::Runc,

@@ -14,7 +14,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     task,
     time::{MissedTickBehavior, interval},
 };
@@ -65,14 +65,24 @@ impl Options {
 }
 
 enum Command {
-    Append { entries: Vec<Entry>, reply: oneshot::Sender<Result<Appended, LogError>> },
-    Close { reply: oneshot::Sender<()> },
+    Append {
+        entries: Vec<Entry>,
+        reply: oneshot::Sender<Result<Appended, LogError>>,
+    },
+    Close {
+        reply: oneshot::Sender<()>,
+    },
+    /// A fault of ours, for tests.
+    #[cfg(test)]
+    Fault,
 }
 
 /// An alert log in a directory. Its writer is a task of the runtime that opened it.
 pub struct EmbeddedLog {
     shared: Arc<Shared>,
     commands: mpsc::Sender<Command>,
+    /// Why the writer has died, once it has.
+    died: watch::Receiver<Option<String>>,
 }
 
 impl EmbeddedLog {
@@ -87,18 +97,25 @@ impl EmbeddedLog {
             .map_err(|error| LogError::Store(format!("open: {error}")))??;
         let shared = store.shared();
         let (commands, received) = mpsc::channel(WAITING);
-        task::spawn(write(store, received));
-        Ok(Self { shared, commands })
+        let (dead, died) = watch::channel(None);
+        task::spawn(async move {
+            if let Err(why) = write(store, received).await {
+                dead.send_replace(Some(why));
+            }
+        });
+        Ok(Self { shared, commands, died })
     }
 }
 
 /// The task that writes.
-async fn write(mut store: Store, mut received: mpsc::Receiver<Command>) {
+async fn write(mut store: Store, mut received: mpsc::Receiver<Command>) -> Result<(), String> {
     let mut tidy = interval(TIDY_EVERY);
     tidy.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut closing = None;
     while closing.is_none() {
         let (mut groups, mut replies) = (Vec::new(), Vec::new());
+        #[cfg(test)]
+        let mut fault = false;
         tokio::select! {
             command = received.recv() => {
                 let mut next = command;
@@ -114,6 +131,8 @@ async fn write(mut store: Store, mut received: mpsc::Receiver<Command>) {
                             replies.push(reply);
                         }
                         Command::Close { reply } => closing = Some(reply),
+                        #[cfg(test)]
+                        Command::Fault => fault = true,
                     }
                     let more = bytes < WRITE_BYTES && closing.is_none();
                     next = if more { received.try_recv().ok() } else { None };
@@ -122,6 +141,8 @@ async fn write(mut store: Store, mut received: mpsc::Receiver<Command>) {
             _ = tidy.tick() => if !store.needs_tidying() { continue },
         }
         let done = task::spawn_blocking(move || {
+            #[cfg(test)]
+            assert!(!fault, "as a test wants it");
             if groups.is_empty() {
                 store.tidy();
                 return store;
@@ -140,8 +161,12 @@ async fn write(mut store: Store, mut received: mpsc::Receiver<Command>) {
         match done.await {
             Ok(back) => store = back,
             Err(error) => {
-                tracing::error!(%error, "the writer of the alert log has ended");
-                return;
+                return Err(if error.is_panic() {
+                    "its writer panicked"
+                } else {
+                    "its writer was cancelled"
+                }
+                .into());
             }
         }
     }
@@ -155,10 +180,11 @@ async fn write(mut store: Store, mut received: mpsc::Receiver<Command>) {
     if let Some(reply) = closing {
         let _ = reply.send(());
     }
+    Ok(())
 }
 
 fn stopped() -> LogError {
-    LogError::Store("it has been closed".to_owned())
+    LogError::Store("it takes nothing any more".to_owned())
 }
 
 #[async_trait]
@@ -243,5 +269,49 @@ impl AlertLog for EmbeddedLog {
         if self.commands.send(Command::Close { reply }).await.is_ok() {
             let _ = done.await;
         }
+    }
+
+    async fn died(&self) -> String {
+        let mut died = self.died.clone();
+        let why = died.wait_for(Option::is_some).await.ok().and_then(|why| why.clone());
+        match why {
+            Some(why) => why,
+            // Closed, as it was asked to be.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry() -> Entry {
+        Entry {
+            uid: "u".into(),
+            node: "n".into(),
+            sequence: 1,
+            time: jiff::Timestamp::UNIX_EPOCH,
+            json: "{}".into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_dead_writer_says_so() {
+        let directory = tempfile::tempdir().unwrap();
+        let log = EmbeddedLog::open(Options::new(directory.path())).await.unwrap();
+        log.append(vec![entry()]).await.unwrap();
+        assert!(log.commands.send(Command::Fault).await.is_ok());
+        let died = tokio::time::timeout(Duration::from_secs(20), log.died()).await.unwrap();
+        assert_eq!(died, "its writer panicked");
+        assert!(matches!(log.append(vec![entry()]).await, Err(LogError::Store(_))));
+        log.close().await;
+
+        // What was there is there, and one that was closed is not dead.
+        drop(log);
+        let log = EmbeddedLog::open(Options::new(directory.path())).await.unwrap();
+        assert_eq!(log.range().await.unwrap(), (1, 1));
+        log.close().await;
+        assert!(tokio::time::timeout(Duration::from_millis(50), log.died()).await.is_err());
     }
 }

@@ -164,6 +164,27 @@ impl Registry {
         });
     }
 
+    /// Notes what became of a bundle, in short.
+    pub fn reported(&self, node: &str, status: &v1::BundleStatus) {
+        let mut status = status.clone();
+        let texts = [&mut status.digest, &mut status.running];
+        texts.into_iter().for_each(cut);
+        if let Some((at, _)) = status.error.char_indices().nth(8 * TEXT) {
+            status.error.truncate(at);
+        }
+        status.policies.truncate(POLICIES);
+        let mut left = RULES;
+        for policy in &mut status.policies {
+            cut(&mut policy.document);
+            policy.rules.truncate(left);
+            left -= policy.rules.len();
+            for rule in &mut policy.rules {
+                [&mut rule.rule, &mut rule.reason, &mut rule.message].into_iter().for_each(cut);
+            }
+        }
+        self.with(node, |known| known.agent.bundle = Some(status));
+    }
+
     /// How many are connected now.
     pub fn connected(&self) -> usize {
         self.lock().0.values().filter(|known| known.open.iter().any(Option::is_some)).count()
@@ -223,6 +244,10 @@ impl Agents {
 const TEXT: usize = 256;
 /// Most rows of a list that an agent says of itself.
 const ROWS: usize = 64;
+/// Most policies of a node whose states are kept for people.
+const POLICIES: usize = 1024;
+/// Most rules of a node that are kept with what is wrong with them.
+const RULES: usize = 256;
 
 fn cut(text: &mut String) {
     if let Some((at, _)) = text.char_indices().nth(TEXT) {
@@ -249,7 +274,7 @@ impl AgentService for Agents {
         Ok(Response::new(v1::HelloResponse {
             heartbeat_interval: Some(super::duration(HEARTBEAT)),
             version: env!("CARGO_PKG_VERSION").into(),
-            signing_keys: vec![self.bundles.signer().public()],
+            signing_keys: self.bundles.signer().announced().to_vec(),
         }))
     }
 
@@ -270,7 +295,7 @@ impl AgentService for Agents {
         }
         let node = heartbeat.node.clone();
         self.registry.with(&node, |known| known.agent.heartbeat = Some(heartbeat));
-        Ok(Response::new(v1::HeartbeatResponse {}))
+        Ok(Response::new(v1::HeartbeatResponse { signing_keys: self.bundles.signer().announced().to_vec() }))
     }
 
     async fn list_agents(

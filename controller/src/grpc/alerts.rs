@@ -122,12 +122,22 @@ impl AlertService for Alerts {
         let (log, stop) = (Arc::clone(&self.log), self.stop.clone());
         let (_, last) = log.range().await.map_err(broken)?;
         let backlog = u64::from(request.backlog).min(PAGE as u64);
+        let (resume, positions) = (request.after, request.positions);
         let (out, responses) = mpsc::channel(16);
         tokio::spawn(async move {
             let _slot = slot;
             let tail = async {
-                let after = backlog_start(&*log, &filter, last, backlog).await?;
-                tail(&*log, &filter, after, &out).await
+                let after = match resume {
+                    Some(after) if after <= last => after,
+                    // Of another log: here, everything is new.
+                    Some(_) => 0,
+                    None => backlog_start(&*log, &filter, last, backlog).await?,
+                };
+                let first = log.range().await?.0;
+                // What went before a reader came that begins at the beginning was not missed by it.
+                let after = if after == 0 { after.max(first.saturating_sub(1)) } else { after };
+                let tail = Tail { log: &*log, filter: &filter, positions, out: &out };
+                tail.run(after).await
             };
             let end = tokio::select! {
                 ended = tail => ended.map_err(broken),
@@ -163,28 +173,46 @@ impl AlertService for Alerts {
     }
 }
 
-/// Sends what comes after the position, for as long as somebody reads.
-async fn tail(
-    log: &dyn AlertLog,
-    filter: &Filter,
-    mut after: Position,
-    out: &mpsc::Sender<Result<v1::TailResponse, Status>>,
-) -> Result<(), LogError> {
-    let mut missed = 0;
-    loop {
-        let entries = log.read(after, CHUNK).await?;
-        if entries.is_empty() {
-            log.wait(after).await;
-            continue;
-        }
-        for (position, entry) in entries {
-            // What every sink has may go before a slow reader has it.
-            missed += position.saturating_sub(after + 1);
-            after = position;
-            if let Some(mut response) = filter.apply(position, &entry) {
-                response.missed = std::mem::take(&mut missed);
-                if out.send(Ok(response)).await.is_err() {
-                    return Ok(());
+/// One reader of what arrives.
+struct Tail<'a> {
+    log: &'a dyn AlertLog,
+    filter: &'a Filter,
+    /// Whether positions without an alert are wanted.
+    positions: bool,
+    out: &'a mpsc::Sender<Result<v1::TailResponse, Status>>,
+}
+
+impl Tail<'_> {
+    /// Sends what comes after the position, for as long as somebody reads.
+    async fn run(&self, mut after: Position) -> Result<(), LogError> {
+        let mut missed = 0;
+        // The last position that was said.
+        let mut said = None;
+        loop {
+            let entries = self.log.read(after, CHUNK).await?;
+            if entries.is_empty() {
+                // Where the log has been read to its end, so that a reader who comes again goes on from there.
+                if self.positions && said != Some(after) {
+                    said = Some(after);
+                    let missed = std::mem::take(&mut missed);
+                    let here = v1::TailResponse { position: after, missed, ..Default::default() };
+                    if self.out.send(Ok(here)).await.is_err() {
+                        return Ok(());
+                    }
+                }
+                self.log.wait(after).await;
+                continue;
+            }
+            for (position, entry) in entries {
+                // What every sink has may go before a slow reader has it.
+                missed += position.saturating_sub(after + 1);
+                after = position;
+                if let Some(mut response) = self.filter.apply(position, &entry) {
+                    response.missed = std::mem::take(&mut missed);
+                    said = Some(position);
+                    if self.out.send(Ok(response)).await.is_err() {
+                        return Ok(());
+                    }
                 }
             }
         }

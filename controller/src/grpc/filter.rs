@@ -29,6 +29,8 @@ struct Looked<'a> {
 struct Kubernetes<'a> {
     #[serde(borrow, default)]
     namespace: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pod: Cow<'a, str>,
 }
 
 /// A filter that was looked through.
@@ -46,7 +48,7 @@ impl Filter {
     /// A time or priority is none, or there are too many values.
     pub fn new(filter: Option<v1::AlertFilter>) -> Result<Self, Status> {
         let filter = filter.unwrap_or_default();
-        let lists = [&filter.rules, &filter.nodes, &filter.namespaces];
+        let lists = [&filter.rules, &filter.nodes, &filter.namespaces, &filter.pods];
         if lists.iter().any(|list| list.len() > VALUES) {
             return Err(Status::invalid_argument(format!("a filter has at most {VALUES} values of a kind")));
         }
@@ -84,7 +86,8 @@ impl Filter {
             return None;
         }
         let namespace = looked.k8s.as_ref().map_or("", |k8s| &*k8s.namespace);
-        if !one_of(&self.filter.namespaces, namespace) {
+        let pod = looked.k8s.as_ref().map_or("", |k8s| &*k8s.pod);
+        if !one_of(&self.filter.namespaces, namespace) || !one_of(&self.filter.pods, pod) {
             return None;
         }
         Some(v1::TailResponse {
@@ -117,7 +120,7 @@ mod tests {
 
     #[test]
     fn all_that_is_given_must_hold() {
-        let json = r#"{"rule":"Shell \"x\"","priority":"Warning","k8s":{"namespace":"shop"},"uid":"u"}"#;
+        let json = r#"{"rule":"Shell \"x\"","priority":"Warning","k8s":{"namespace":"shop","pod":"web-1"},"uid":"u"}"#;
         let entry = Entry {
             uid: "u".into(),
             node: "n1".into(),
@@ -134,6 +137,7 @@ mod tests {
             rules: list("Shell \"x\""),
             nodes: list("n1"),
             namespaces: list("shop"),
+            pods: list("web-1"),
             since: time(at),
             until: time(at + 1),
         };
@@ -142,6 +146,7 @@ mod tests {
         assert!(!keeps(v1::AlertFilter { rules: list("y"), ..all.clone() }));
         assert!(!keeps(v1::AlertFilter { nodes: list("n2"), ..all.clone() }));
         assert!(!keeps(v1::AlertFilter { namespaces: list("x"), ..all.clone() }));
+        assert!(!keeps(v1::AlertFilter { pods: list("web-2"), ..all.clone() }));
         assert!(!keeps(v1::AlertFilter { since: time(at + 1), ..all.clone() }));
         assert!(!keeps(v1::AlertFilter { until: time(at), ..all.clone() }));
         assert!(Filter::new(Some(v1::AlertFilter { at_least: 99, ..all.clone() })).is_err());

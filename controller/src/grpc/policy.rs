@@ -101,9 +101,11 @@ struct Watcher {
 impl Watcher {
     async fn run(mut self, mut incoming: Streaming<v1::WatchRequest>, stop: CancellationToken) {
         let mut changes = self.source.changes();
+        let mut signers = self.bundles.signers();
         let end = loop {
             // Seen before it is read: a change in between comes again.
             changes.mark_unchanged();
+            signers.mark_unchanged();
             if !self.update().await {
                 break None;
             }
@@ -117,11 +119,14 @@ impl Watcher {
                     Ok(()) => continue,
                     Err(_) => break Some(Status::unavailable("the controller stops")),
                 },
+                // What the agent has is signed anew, so that it need not trust the key before any longer.
+                _ = signers.changed() => continue,
                 message = incoming.message() => message,
             };
             match message {
                 Ok(Some(v1::WatchRequest { message: Some(Message::Status(status)) })) => {
                     if self.entered.is_current() {
+                        self.registry.reported(&self.node, &status);
                         self.source.report(&self.node, Some(report(status, self.sent.as_deref())));
                     }
                 }
@@ -147,7 +152,11 @@ impl Watcher {
             return true;
         }
         let policies = self.source.for_node(&self.node);
-        let same = |sent: &Arc<Bundle>| Arc::ptr_eq(&sent.policies, &policies) || sent.policies == policies;
+        let signer = self.bundles.signer();
+        let same = |sent: &Arc<Bundle>| {
+            (Arc::ptr_eq(&sent.policies, &policies) || sent.policies == policies)
+                && sent.is_signed_by(&signer)
+        };
         if self.sent.as_ref().is_some_and(same) {
             return true;
         }
@@ -220,7 +229,7 @@ mod tests {
             reason: reason.into(),
             message: String::new(),
         };
-        let policy = |rules| v1::PolicyStatus { document: "p".into(), generation: 4, rules };
+        let policy = |rules| v1::PolicyStatus { document: "p".into(), generation: 4, rules, active: 0 };
         let degraded = policy_report(policy(vec![
             rule("a", v1::RuleState::Disabled, "Level"),
             rule("b", v1::RuleState::Degraded, "LsmUnavailable"),

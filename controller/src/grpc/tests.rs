@@ -87,6 +87,7 @@ async fn start() -> Running {
         chain: Arc::new(Chain::default().with(Tokens::load(&tokens).unwrap())),
         limits,
         counters: Counters::default(),
+        about: About::default(),
         tls: None,
     };
     let served = tokio::spawn(services.serve(listener, stop.clone()));
@@ -174,7 +175,7 @@ async fn alerts_are_acknowledged_once_they_are_in_the_log_and_can_be_seen() {
         request.page_token = page.next_page_token;
     }
     assert_eq!(seen, [4, 3, 2, 1]);
-    let tail = v1::TailRequest { filter: None, backlog: 2 };
+    let tail = v1::TailRequest { backlog: 2, ..Default::default() };
     let mut tail = client.tail(with(OPERATOR, tail)).await.unwrap().into_inner();
     assert_eq!(tail.message().await.unwrap().unwrap().position, 3);
     assert_eq!(tail.message().await.unwrap().unwrap().position, 4);

@@ -24,8 +24,10 @@ const HEADER: &str = "# Generated from controller/src/kube/crd by `cargo xtask c
 
 /// All definitions, sorted by name.
 pub fn definitions() -> Vec<CustomResourceDefinition> {
+    let mut sink = AlertSink::crd();
+    schema::finish_sink(&mut sink);
     let all = [
-        (AlertSink::crd(), schema::SINK_COLUMNS),
+        (sink, schema::SINK_COLUMNS),
         (ClusterSecurityPolicy::crd(), schema::POLICY_COLUMNS),
         (SecurityPolicy::crd(), schema::POLICY_COLUMNS),
     ];

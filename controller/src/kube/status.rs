@@ -46,7 +46,7 @@ pub struct StatusWriter {
     client: Client,
     leading: watch::Receiver<bool>,
     pace: Pace,
-    recorder: Recorder,
+    reporter: Reporter,
     written: HashMap<PolicyKey, Written>,
     failures: u32,
 }
@@ -68,8 +68,7 @@ impl StatusWriter {
         pace: Pace,
     ) -> Self {
         let reporter = Reporter { controller: FIELD_MANAGER.into(), instance: Some(identity.to_owned()) };
-        let recorder = Recorder::new(client.clone(), reporter);
-        Self { source, client, leading, pace, recorder, written: HashMap::new(), failures: 0 }
+        Self { source, client, leading, pace, reporter, written: HashMap::new(), failures: 0 }
     }
 
     /// Writes until it is told to stop.
@@ -188,7 +187,9 @@ impl StatusWriter {
             action: "Compile".into(),
             secondary: None,
         };
-        if let Err(error) = self.recorder.publish(&event, &reference).await {
+        // A new one each time: it would count an event that has the reason of an earlier one instead of telling its note.
+        let recorder = Recorder::new(self.client.clone(), self.reporter.clone());
+        if let Err(error) = recorder.publish(&event, &reference).await {
             tracing::debug!(policy = policy.key.document(), %error, "event not written");
         }
     }

@@ -14,7 +14,7 @@ use tokio::sync::watch as channel;
 use tokio_util::sync::CancellationToken;
 use vedette_policy::{PolicySet, Severity, Source, load};
 
-use super::{Document, NodePolicies, NodeReport, PolicySource, RuleState};
+use super::{Document, NodePolicies, NodeReport, PoliciesState, PolicySource, PolicyState, RuleState};
 use watch::PathWatch;
 
 /// Why a directory of policies cannot be used.
@@ -41,8 +41,18 @@ pub struct FilesSource {
     /// What the policies are checked together with.
     before: Vec<Source>,
     changes: channel::Sender<u64>,
-    current: Mutex<Arc<NodePolicies>>,
+    current: Mutex<Current>,
     reports: Mutex<HashMap<String, NodeReport>>,
+}
+
+/// What nodes need, and what is said of it.
+#[derive(Debug)]
+struct Current {
+    policies: Arc<NodePolicies>,
+    /// How many rules each of them has.
+    rules: Vec<usize>,
+    /// Why what is there now is refused.
+    refused: Option<String>,
 }
 
 impl FilesSource {
@@ -52,13 +62,14 @@ impl FilesSource {
     /// # Errors
     /// One cannot be read, or a policy is wrong: there is no older set to go on with.
     pub fn open(paths: Vec<PathBuf>, before: Vec<Source>) -> Result<Self, FilesError> {
-        let policies = read(&paths, &before)?;
+        let (policies, rules) = read(&paths, &before)?;
         tracing::info!(files = policies.documents.len(), "policies read");
+        let current = Current { policies: Arc::new(policies), rules, refused: None };
         Ok(Self {
             paths,
             before,
             changes: channel::Sender::new(1),
-            current: Mutex::new(Arc::new(policies)),
+            current: Mutex::new(current),
             reports: Mutex::default(),
         })
     }
@@ -89,23 +100,28 @@ impl FilesSource {
 
     /// Takes in what there is now, if it is good and not the same.
     fn reload_now(&self) {
-        let policies = match read(&self.paths, &self.before) {
-            Ok(policies) => Arc::new(policies),
+        let read = read(&self.paths, &self.before);
+        match &read {
+            Ok(_) => {}
             Err(FilesError::Invalid(findings)) => {
                 tracing::error!("policies refused; nodes go on with those before\n{}", findings.trim_end());
-                return;
             }
+            Err(error) => tracing::error!(%error, "policies not read; nodes go on with those before"),
+        }
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let (policies, rules) = match read {
+            Ok(read) => read,
             Err(error) => {
-                tracing::error!(%error, "policies not read; nodes go on with those before");
+                current.refused = Some(error.to_string());
                 return;
             }
         };
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if *current == policies {
+        current.refused = None;
+        if *current.policies == policies {
             return;
         }
         tracing::info!(files = policies.documents.len(), "policies changed");
-        *current = policies;
+        *current = Current { policies: Arc::new(policies), rules, refused: None };
         drop(current);
         self.changes.send_modify(|change| *change += 1);
     }
@@ -117,7 +133,21 @@ impl PolicySource for FilesSource {
     }
 
     fn for_node(&self, _node: &str) -> Arc<NodePolicies> {
-        Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.current.lock().unwrap_or_else(PoisonError::into_inner).policies)
+    }
+
+    fn state(&self) -> PoliciesState {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let policies =
+            current.policies.documents.iter().zip(&current.rules).map(|(document, rules)| PolicyState {
+                name: document.name.clone(),
+                generation: document.generation,
+                rules: *rules,
+                nodes: None,
+                diagnostics: Vec::new(),
+                accepted: true,
+            });
+        PoliciesState { policies: policies.collect(), refused: current.refused.clone() }
     }
 
     fn report(&self, node: &str, report: Option<NodeReport>) {
@@ -141,8 +171,8 @@ impl PolicySource for FilesSource {
     }
 }
 
-/// Reads and checks what is there.
-fn read(paths: &[PathBuf], before: &[Source]) -> Result<NodePolicies, FilesError> {
+/// Reads and checks what is there. Beside the documents stands how many rules each has.
+fn read(paths: &[PathBuf], before: &[Source]) -> Result<(NodePolicies, Vec<usize>), FilesError> {
     let mut sources = Vec::new();
     let mut documents = Vec::new();
     for (index, path) in paths.iter().enumerate() {
@@ -157,11 +187,20 @@ fn read(paths: &[PathBuf], before: &[Source]) -> Result<NodePolicies, FilesError
         }
     }
     let loaded = PolicySet::load(before.iter().cloned().chain(sources));
-    if loaded.set.is_none() {
+    let Some(set) = &loaded.set else {
         return Err(FilesError::Invalid(loaded.render(Severity::Error, false)));
+    };
+    let mut rules = vec![0; documents.len()];
+    for rule in set.rules() {
+        let own = (rule.span.source.0 as usize).checked_sub(before.len());
+        if let Some(count) = own.and_then(|own| rules.get_mut(own)) {
+            *count += 1;
+        }
     }
-    documents.sort_by(|a, b| a.name.cmp(&b.name));
-    Ok(NodePolicies { documents })
+    let mut all: Vec<(Document, usize)> = documents.into_iter().zip(rules).collect();
+    all.sort_by(|(a, _), (b, _)| a.name.cmp(&b.name));
+    let (documents, rules) = all.into_iter().unzip();
+    Ok((NodePolicies { documents }, rules))
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use vedette_policy::Source;
 use vedette_policy::document::native::PolicyKind;
 
-use super::{NodePolicies, NodeReport, PolicyReport, PolicySource};
+use super::{NodePolicies, NodeReport, PoliciesState, PolicyReport, PolicySource, PolicyState};
 use crate::kube::check::Checker;
 pub use compiled::{Accepted, Compiled};
 use follow::{Followed, Followers};
@@ -224,6 +224,21 @@ impl PolicySource for KubeSource {
         }
         drop(reports);
         self.news.notify_one();
+    }
+
+    fn state(&self) -> PoliciesState {
+        let state = self.state();
+        let nodes: HashMap<&PolicyKey, usize> =
+            state.wanted.iter().map(|wanted| (&wanted.policy.key, wanted.nodes.len())).collect();
+        let policies = state.compiled.iter().map(|(key, policy)| PolicyState {
+            name: key.document(),
+            generation: policy.generation,
+            rules: policy.accepted.as_ref().map_or(0, |accepted| accepted.rules),
+            nodes: Some(nodes.get(key).copied().unwrap_or_default()),
+            diagnostics: policy.errors.iter().map(ToString::to_string).collect(),
+            accepted: policy.accepted.is_some(),
+        });
+        PoliciesState { policies: policies.collect(), refused: None }
     }
 }
 

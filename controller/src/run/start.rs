@@ -7,12 +7,9 @@ use tokio::{net::TcpListener, sync::watch};
 
 use super::RunError;
 use crate::{
-    alert_log::{
-        AlertLog,
-        embedded::{EmbeddedLog, Options},
-    },
+    alert_log::{AlertLog, EmbeddedLog, JetStreamLog, MemoryLog},
     bundle::{Bundles, Signer},
-    config::Config,
+    config::{AlertLogConfig, Config},
     grpc::{self, Counters, Listener, Registry, Services},
     http::{self, Exposed},
     identity::{Certificates, Chain, ServiceAccounts, Tokens, create_tokens},
@@ -21,8 +18,10 @@ use crate::{
     },
     policies::{PolicySource, built_in, files::FilesSource},
     secrets::{SecretFiles, SecretStore},
+    signing,
     sink::{
         config,
+        far_side::nats,
         secrets::{LocalSecrets, Secrets},
         set::Sinks,
     },
@@ -58,8 +57,14 @@ pub async fn start(config: &Config, tasks: &mut Tasks) -> Result<(), RunError> {
         let (exposed, stop) = (Arc::clone(&exposed), tasks.stop());
         spawn(tasks, "the metrics server", async move { http::serve(listener, exposed, stop).await });
     }
-    let log = EmbeddedLog::open(Options::new(config.data.join("alerts"))).await.map_err(RunError::input)?;
-    let log: Arc<dyn AlertLog> = Arc::new(log);
+    let log = open_log(config).await?;
+    let (watched, stop) = (Arc::clone(&log), tasks.stop());
+    tasks.spawn("the alert log", async move {
+        tokio::select! {
+            () = stop.cancelled() => Ok(()),
+            why = watched.died() => Err(why),
+        }
+    });
     let client = if config.standalone { None } else { Some(connect().await?) };
     let secrets: Arc<dyn Secrets> = match &client {
         None => Arc::new(LocalSecrets),
@@ -72,9 +77,13 @@ pub async fn start(config: &Config, tasks: &mut Tasks) -> Result<(), RunError> {
     };
 
     let signer = Signer::load(&*origin.secrets).await.map_err(RunError::input)?;
+    let bundles = Arc::new(Bundles::new(signer));
+    let (store, signed, stop) = (Arc::clone(&origin.secrets), Arc::clone(&bundles), tasks.stop());
+    spawn(tasks, "the look at signing keys", signing::maintain(store, signed, stop));
     let tls = if config.plaintext { None } else { Some(start_tls(config, &origin, tasks).await?) };
     if let (Some(address), Some(tls)) = (config.webhook, &tls) {
-        start_webhook(address, tls, tasks).await?;
+        let tls = webhook_tls(config, &origin, tls, tasks).await?;
+        start_webhook(address, &tls, tasks).await?;
     }
     let registry = Arc::new(Registry::new(config.limits));
     let counters = Counters::default();
@@ -103,11 +112,17 @@ pub async fn start(config: &Config, tasks: &mut Tasks) -> Result<(), RunError> {
     let services = Services {
         policies: origin.policies,
         log: Arc::clone(&log),
-        bundles: Arc::new(Bundles::new(signer)),
+        bundles,
         registry,
         chain: Arc::new(origin.chain),
         limits: config.limits,
         counters,
+        about: grpc::About {
+            started: jiff::Timestamp::now(),
+            standalone: config.standalone,
+            alert_log: config.alert_log.kind(),
+            sinks: Some(sinks),
+        },
         tls,
     };
     let stop = tasks.stop();
@@ -119,6 +134,25 @@ pub async fn start(config: &Config, tasks: &mut Tasks) -> Result<(), RunError> {
     serving.set(true);
     eprintln!("ready: agents connect to {}{address}", if config.plaintext { "" } else { "TLS " });
     Ok(())
+}
+
+/// Opens the log that the settings ask for.
+async fn open_log(config: &Config) -> Result<Arc<dyn AlertLog>, RunError> {
+    let failed = |error: &dyn std::fmt::Display| RunError::input(format_args!("alertLog: {error}"));
+    Ok(match &config.alert_log {
+        AlertLogConfig::Embedded(embedded) => {
+            let log = EmbeddedLog::open(embedded.options(config.data.join("alerts"))).await;
+            Arc::new(log.map_err(|error| failed(&error))?)
+        }
+        AlertLogConfig::Memory { limit } => Arc::new(MemoryLog::new(*limit)),
+        AlertLogConfig::JetStream(there) => {
+            let client = nats::connect(&there.urls, there.auth.as_ref(), there.tls.as_ref(), &LocalSecrets);
+            let client =
+                client.await.map_err(|error| failed(&format_args!("{}: {error}", there.urls.join(", "))))?;
+            let log = JetStreamLog::open(client, there.options.clone()).await;
+            Arc::new(log.map_err(|error| failed(&error))?)
+        }
+    })
 }
 
 /// Starts a part that does not fail.
@@ -146,7 +180,7 @@ fn standalone(config: &Config, tasks: &mut Tasks) -> Result<Origin, RunError> {
 }
 
 /// The way to the API server, by the service account of the pod or by a kubeconfig.
-async fn connect() -> Result<::kube::Client, RunError> {
+pub(super) async fn connect() -> Result<::kube::Client, RunError> {
     ::kube::Client::try_default()
         .await
         .map_err(|error| RunError::input(format_args!("no cluster to be had ({error}); see --standalone")))
@@ -170,7 +204,7 @@ fn cluster(
         statuses: statuses(sinks),
     };
     let parts = kube::parts(&client, options, &tasks.stop());
-    follow_sinks(config, sinks, parts.sinks, tasks)?;
+    follow_sinks(config, sinks, parts.sinks, parts.leading, tasks)?;
     for (name, part) in parts.tasks {
         tasks.spawn(name, part);
     }
@@ -202,13 +236,34 @@ async fn start_tls(config: &Config, origin: &Origin, tasks: &mut Tasks) -> Resul
     }
     names.extend(origin.names.iter().cloned());
     names.extend(config.tls_names.iter().cloned());
-    let server = TlsServer::start(Arc::clone(&origin.secrets), names, config.client_ca.clone())
-        .await
-        .map_err(RunError::input)?;
+    let clients = config.client_ca.clone();
+    let made = match config.certificate.clone() {
+        Some((certificate, key)) => TlsServer::with_certificate(certificate, key, clients).await,
+        None => TlsServer::start(Arc::clone(&origin.secrets), names, clients).await,
+    };
+    Ok(maintain(made.map_err(RunError::input)?, tasks))
+}
+
+/// Renews the certificate as long as everything runs.
+fn maintain(server: TlsServer, tasks: &mut Tasks) -> Arc<TlsServer> {
     let server = Arc::new(server);
     let (maintained, stop) = (Arc::clone(&server), tasks.stop());
     spawn(tasks, "the renewal of certificates", async move { maintained.maintain(stop).await });
-    Ok(server)
+    server
+}
+
+/// TLS for the webhook. The API server is told to trust our own authority, whatever certificate agents are shown.
+async fn webhook_tls(
+    config: &Config,
+    origin: &Origin,
+    tls: &Arc<TlsServer>,
+    tasks: &mut Tasks,
+) -> Result<Arc<TlsServer>, RunError> {
+    if config.certificate.is_none() {
+        return Ok(Arc::clone(tls));
+    }
+    let made = TlsServer::start(Arc::clone(&origin.secrets), origin.names.clone(), None).await;
+    Ok(maintain(made.map_err(RunError::input)?, tasks))
 }
 
 /// Serves what the API server asks about objects.
@@ -235,7 +290,8 @@ async fn start_sinks(
     let sinks = Sinks::new(Arc::clone(log), config.data.join("dead-letters"), secrets);
     exposed.register(|metrics| sinks.metrics().register(metrics));
     let sinks = Arc::new(sinks);
-    if config.standalone {
+    // A controller that shares its log and has no sinks must not forget those of another.
+    if config.standalone && !(config.alert_log.is_shared() && config.sinks.is_empty()) {
         // In a cluster the others are not known yet, and what is kept for them must stay.
         sinks.apply(read_sinks(config)?).await.map_err(|errors| RunError::input(lines(&errors)))?;
     }
@@ -261,14 +317,21 @@ fn follow_sinks(
     config: &Config,
     sinks: &Arc<Sinks>,
     mut wanted: watch::Receiver<Option<Vec<config::NamedSink>>>,
+    mut leading: watch::Receiver<bool>,
     tasks: &mut Tasks,
 ) -> Result<(), RunError> {
     let of_files = read_sinks(config)?;
+    // Replicas that share a log would each bring every alert to each sink.
+    let shared = config.alert_log.is_shared();
     let (sinks, stop) = (Arc::clone(sinks), tasks.stop());
     spawn(tasks, "the change of sinks", async move {
         loop {
             let known = wanted.borrow_and_update().clone();
-            if let Some(of_objects) = known
+            let leads = *leading.borrow_and_update();
+            if shared && !leads {
+                // The cursors stay for the one that leads.
+                sinks.stop().await;
+            } else if let Some(of_objects) = known
                 && let Err(errors) = sinks.apply(of_files.iter().cloned().chain(of_objects).collect()).await
             {
                 tracing::error!("{}", lines(&errors));
@@ -276,6 +339,7 @@ fn follow_sinks(
             tokio::select! {
                 () = stop.cancelled() => return,
                 changed = wanted.changed() => if changed.is_err() { return stop.cancelled().await },
+                changed = leading.changed(), if shared => if changed.is_err() { return stop.cancelled().await },
             }
         }
     });

@@ -17,6 +17,7 @@ pub use far_side::{
     KafkaSasl, KafkaSink, KeyOf, NatsAuth, NatsSink, OtlpProtocol, OtlpSink, Sasl, Secret, SecretKey,
     SplunkAck, SplunkHecSink, StdoutSink, SyslogSink, SyslogTransport, Tls, WebhookSink,
 };
+pub(crate) use file::line_of;
 pub use file::{ConfigError, NamedSink, parse};
 pub use units::{Bytes, Interval};
 

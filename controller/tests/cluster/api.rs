@@ -75,9 +75,14 @@ impl FakeApi {
 
     /// A client with that token.
     pub fn client(&self, token: &str) -> Client {
-        let mut config = Config::new(format!("http://{}", self.address).parse().unwrap());
+        let mut config = Config::new(self.url().parse().unwrap());
         config.auth_info.token = Some(token.to_owned().into());
         Client::try_from(config).unwrap()
+    }
+
+    /// Where it is reached.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// Lets a token do only what these manifests give the service account.

@@ -22,7 +22,7 @@ use crate::envtest::RealApi;
 use crate::manifests;
 
 /// Longest wait for what must come.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub const DEADLINE: Duration = Duration::from_secs(45);
 
 /// The namespace of the controller.
 pub const NAMESPACE: &str = "vedette";
@@ -81,8 +81,64 @@ impl Cluster {
             cluster.established(definition.metadata.name.as_deref().unwrap()).await;
         }
         let Server::Real(api) = &cluster.server else { unreachable!() };
-        let controller = api.account(&cluster.admin, NAMESPACE, ACCOUNT).await;
+        let token = api.token(&cluster.admin, NAMESPACE, ACCOUNT, json!({})).await;
+        let controller = api.client(&token);
         Some(Self { controller, ..cluster })
+    }
+
+    /// What a program needs to be the controller's service account.
+    pub async fn kubeconfig(&self, namespace: &str) -> Json {
+        match &self.server {
+            Server::Fake(api) => kubeconfig(json!({"server": api.url()}), "controller", namespace),
+            Server::Real(api) => {
+                let token = api.token(&self.admin, NAMESPACE, ACCOUNT, json!({})).await;
+                kubeconfig(api.cluster(), &token, namespace)
+            }
+        }
+    }
+
+    /// A token as the kubelet of a node gets it for the pod of its agent.
+    pub async fn agent_token(&self, node: &str) -> String {
+        let Server::Real(api) = &self.server else { return format!("agent.{node}.token") };
+        let name = format!("vedette-agent-{node}");
+        let pods = self.api("v1", "Pod", Some(NAMESPACE));
+        if pods.get_opt(&name).await.unwrap().is_none() {
+            let pod = serde_json::from_value(json!({
+                "apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": NAMESPACE},
+                "spec": {
+                    "nodeName": node, "serviceAccountName": "vedette-agent",
+                    "containers": [{"name": "agent", "image": "none"}],
+                },
+            }));
+            pods.create(&PostParams::default(), &pod.unwrap()).await.unwrap();
+        }
+        let uid = pods.get(&name).await.unwrap().metadata.uid;
+        let spec = json!({
+            "audiences": ["vedette-controller"],
+            "boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": name, "uid": uid},
+        });
+        api.token(&self.admin, NAMESPACE, "vedette-agent", spec).await
+    }
+
+    /// Applies a manifest with `kubectl`, where there is a real server; says what kubectl says where it fails.
+    pub async fn kubectl_apply(&self, manifest: &Json) -> Result<(), String> {
+        match &self.server {
+            Server::Fake(_) => self.apply(manifest).await.map(drop).map_err(|error| error.to_string()),
+            Server::Real(api) => {
+                let file = tempfile::Builder::new().suffix(".json").tempfile().unwrap();
+                std::fs::write(file.path(), manifest.to_string()).unwrap();
+                let path = file.path().to_str().unwrap();
+                api.kubectl(&[
+                    "apply",
+                    "--server-side",
+                    "--field-manager=test",
+                    "--force-conflicts",
+                    "-f",
+                    path,
+                ])
+                .map(drop)
+            }
+        }
     }
 
     async fn established(&self, name: &str) {
@@ -179,6 +235,16 @@ impl Cluster {
         let all = api.list(&ListParams::default()).await.unwrap();
         all.items.into_iter().map(|e| e.data).filter(|e| e["regarding"]["name"] == name).collect()
     }
+}
+
+/// A kubeconfig.
+pub fn kubeconfig(cluster: Json, token: &str, namespace: &str) -> Json {
+    json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "test",
+        "clusters": [{"name": "test", "cluster": cluster}],
+        "users": [{"name": "test", "user": {"token": token}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test", "namespace": namespace}}],
+    })
 }
 
 /// The objects of a kind.

@@ -1,22 +1,26 @@
 //! A real API server: etcd and kube-apiserver from the directory `$KUBEBUILDER_ASSETS`, on loopback, with RBAC.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
+use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::core::v1::ServiceAccount;
 use kube::api::PostParams;
 use kube::{Api, Client, Config};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose};
+use serde_json::{Value as Json, json};
 use tempfile::TempDir;
+
+use crate::cluster::kubeconfig as kubeconfig_of;
+use crate::process::free_port;
 
 const ADMIN_TOKEN: &str = "admin-token-of-the-test";
 
 /// The server. It ends with this.
 pub struct RealApi {
+    assets: PathBuf,
     directory: TempDir,
     port: u16,
     etcd: Child,
@@ -58,7 +62,7 @@ impl RealApi {
             .arg(format!("--token-auth-file={}", file("tokens.csv")))
             .arg(format!("--service-account-key-file={}", file("accounts.pub")))
             .arg(format!("--service-account-signing-key-file={}", file("accounts.key")))
-            .args(["--service-account-issuer=https://localhost", "--authorization-mode=RBAC"])
+            .args(["--service-account-issuer=https://localhost", "--authorization-mode=Node,RBAC"])
             // There is no controller that would make the default accounts, which pods would need.
             .args(["--disable-admission-plugins=ServiceAccount", "--service-cluster-ip-range=10.0.0.0/24"])
             .args(["--allow-privileged=true"])
@@ -67,31 +71,36 @@ impl RealApi {
             .stderr(log(path, "server.err"))
             .spawn()
             .unwrap();
-        let api = Self { directory, port, etcd, server };
+        let mut api = Self { assets, directory, port, etcd, server };
         api.ready().await;
         Some(api)
     }
 
-    async fn ready(&self) {
+    async fn ready(&mut self) {
         let client = self.admin();
-        let asking = async {
-            let mut ticks = tokio::time::interval(Duration::from_millis(200));
-            loop {
-                ticks.tick().await;
-                let request = http::Request::get("/readyz").body(Vec::new()).unwrap();
-                if client.request_text(request).await.is_ok_and(|answer| answer == "ok") {
-                    return;
-                }
+        let began = Instant::now();
+        let mut ticks = tokio::time::interval(Duration::from_millis(200));
+        loop {
+            ticks.tick().await;
+            let request = http::Request::get("/readyz").body(Vec::new()).unwrap();
+            if client.request_text(request).await.is_ok_and(|answer| answer == "ok") {
+                return;
             }
-        };
-        if tokio::time::timeout(Duration::from_secs(120), asking).await.is_err() {
-            let log = fs::read_to_string(self.directory.path().join("server.err")).unwrap_or_default();
-            let end: Vec<_> = log.lines().rev().take(30).collect();
-            panic!("kube-apiserver is not ready:\n{}", end.into_iter().rev().collect::<Vec<_>>().join("\n"));
+            for (name, child) in [("etcd", &mut self.etcd), ("kube-apiserver", &mut self.server)] {
+                let ended = child.try_wait().unwrap();
+                let log = |file: &str| end_of(&self.directory.path().join(file));
+                assert!(
+                    ended.is_none() && began.elapsed() < Duration::from_secs(120),
+                    "{name} is not ready ({ended:?})\netcd: {}\nkube-apiserver: {}",
+                    log("etcd.err"),
+                    log("server.err"),
+                );
+            }
         }
     }
 
-    fn client(&self, token: &str) -> Client {
+    /// A client with that token.
+    pub fn client(&self, token: &str) -> Client {
         let mut config = Config::new(format!("https://127.0.0.1:{}", self.port).parse().unwrap());
         let pem = fs::read(self.directory.path().join("ca.der")).unwrap();
         config.root_cert = Some(vec![pem]);
@@ -104,12 +113,39 @@ impl RealApi {
         self.client(ADMIN_TOKEN)
     }
 
-    /// A client that may do what the service account may.
-    pub async fn account(&self, admin: &Client, namespace: &str, name: &str) -> Client {
+    /// A token of a service account, as the TokenRequest asks for it.
+    pub async fn token(&self, admin: &Client, namespace: &str, name: &str, spec: Json) -> String {
         let accounts: Api<ServiceAccount> = Api::namespaced(admin.clone(), namespace);
-        let request = TokenRequest { spec: TokenRequestSpec::default(), ..TokenRequest::default() };
+        let mut spec = spec;
+        // For the API server itself, unless for somebody else.
+        if spec["audiences"].is_null() {
+            spec["audiences"] = json!([]);
+        }
+        let request: TokenRequest = serde_json::from_value(json!({"metadata": {}, "spec": spec})).unwrap();
         let answer = accounts.create_token_request(name, &PostParams::default(), &request).await.unwrap();
-        self.client(&answer.status.unwrap().token)
+        answer.status.unwrap().token
+    }
+
+    /// Where it is, for a kubeconfig.
+    pub fn cluster(&self) -> Json {
+        json!({
+            "server": format!("https://127.0.0.1:{}", self.port),
+            "certificate-authority": self.directory.path().join("ca.pem"),
+        })
+    }
+
+    /// Runs `kubectl`, that of the same directory if it is there. Says what it wrote, where it failed to standard error.
+    pub fn kubectl(&self, arguments: &[&str]) -> Result<String, String> {
+        let kubeconfig = self.directory.path().join("kubeconfig");
+        let text = kubeconfig_of(self.cluster(), ADMIN_TOKEN, "default").to_string();
+        fs::write(&kubeconfig, text).unwrap();
+        let own = self.assets.join("kubectl");
+        let mut kubectl = Command::new(if own.is_file() { own } else { "kubectl".into() });
+        // Its cache of what the server has is ours, too.
+        kubectl.env("KUBECONFIG", kubeconfig).env("HOME", self.directory.path()).args(arguments);
+        let output = kubectl.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("kubectl: {error}"));
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
     }
 }
 
@@ -126,8 +162,10 @@ fn log(directory: &Path, name: &str) -> Stdio {
     fs::File::create(directory.join(name)).unwrap().into()
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+fn end_of(log: &Path) -> String {
+    let log = fs::read_to_string(log).unwrap_or_default();
+    let end: Vec<_> = log.lines().rev().take(30).collect();
+    end.into_iter().rev().collect::<Vec<_>>().join("\n")
 }
 
 fn certificates(directory: &Path) {
@@ -142,6 +180,7 @@ fn certificates(directory: &Path) {
     let accounts = KeyPair::generate().unwrap();
     let write = |name: &str, content: &[u8]| fs::write(directory.join(name), content).unwrap();
     write("ca.der", authority.der());
+    write("ca.pem", authority.pem().as_bytes());
     write("server.pem", server.pem().as_bytes());
     write("server.key", key.serialize_pem().as_bytes());
     write("accounts.key", accounts.serialize_pem().as_bytes());

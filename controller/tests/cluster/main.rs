@@ -8,6 +8,8 @@ mod cluster;
 mod envtest;
 mod manifests;
 mod many;
+mod process;
+mod program;
 mod structural;
 
 use std::sync::Arc;
@@ -15,6 +17,7 @@ use std::time::Duration;
 
 use ::kube::api::PostParams;
 use cluster::{Cluster, Replica, Server};
+use program::agents_have_a_change_within_a_second_and_a_killed_leader_loses_none;
 use serde_json::{Value as Json, json};
 use tokio_util::sync::CancellationToken;
 use vedette_controller::kube::check::Checker;
@@ -55,6 +58,7 @@ scenarios! {
     the_built_in_policies_can_be_applied_and_compile
     the_webhook_says_what_is_wrong
     sinks_come_and_go_and_the_last_good_settings_stay
+    agents_have_a_change_within_a_second_and_a_killed_leader_loses_none
 }
 
 /// No rule of the roles is missing, and none is superfluous.
@@ -191,6 +195,14 @@ async fn an_invalid_policy_is_refused_and_the_old_stays(cluster: Cluster) {
     .await;
     assert_eq!((&events[0]["reason"], &events[0]["type"]), (&json!("Invalid"), &json!("Warning")));
     assert!(events[0]["note"].as_str().unwrap().contains("proc.nam"));
+    // Another error is another event.
+    let other = policy("ClusterSecurityPolicy", None, "shells", rule("evt.type = execve and proc.nme = sh"));
+    cluster.apply(&other).await.unwrap();
+    cluster::until(|| async {
+        let events = cluster.events("default", "shells").await;
+        events.iter().any(|event| event["note"].as_str().unwrap().contains("proc.nme")).then_some(())
+    })
+    .await;
 
     // One that has not seen the good change goes on with it, too.
     replica.end().await;

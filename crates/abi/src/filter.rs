@@ -70,6 +70,10 @@ pub mod filter_flags {
     pub const DATA: u64 = 512;
     /// Some rule or output asks for the standard descriptors of new programs.
     pub const STDIO: u64 = 1024;
+    /// Some rule can match the making of a socket as everybody makes it ([`super::is_plain_socket`]).
+    pub const PLAIN_SOCKETS: u64 = 2048;
+    /// Some rule can match the duplication of a descriptor that is no socket's, or one that failed.
+    pub const DUP_NO_SOCKET: u64 = 4096;
 }
 
 /// Every scope at once.
@@ -82,7 +86,10 @@ pub const SCOPE_CONTAINER: u64 = 2;
 pub const SCOPE_POD: u64 = 4;
 
 /// Bits of a [`NameSet`].
-pub const NAME_BITS: u32 = 16_384;
+pub const NAME_BITS: u32 = 131_072;
+
+/// Words of a [`NameSet`].
+pub const NAME_WORDS: usize = NAME_BITS as usize / 64;
 
 /// Sets of names: for opens that change nothing and for those that may ([`may_change`]), in two generations.
 pub const NAME_SETS: u32 = 4;
@@ -90,9 +97,9 @@ pub const NAME_SETS: u32 = 4;
 record_struct! {
     /// Names of directories and files that rules ask for, a bit each ([`name_bit`]). Names may share a bit: then more
     /// events are kept than need be, never fewer.
-    pub struct NameSet: 2048 {
+    pub struct NameSet: 16384 {
         /// The bits, 64 a word.
-        pub bits: [u64; 256],
+        pub bits: [u64; NAME_WORDS],
     }
 }
 
@@ -113,10 +120,15 @@ pub mod name_kind {
     pub const PROGRAM: u64 = 3 << 60;
     /// The name of that file begins with these [`PREFIX`] bytes.
     pub const PROGRAM_BEGINS: u64 = 4 << 60;
+    /// A directory or file in the path ends with these [`LONG_SUFFIX`] bytes.
+    pub const ENDS_LONG: u64 = 5 << 60;
     /// Bytes of a beginning.
     pub const PREFIX: u64 = 3;
     /// Bytes of an end.
     pub const SUFFIX: u64 = 4;
+    /// Bytes of a long end, which is asked for where that much of the end is told: `cache` is the end of more names than
+    /// `ccache`.
+    pub const LONG_SUFFIX: u64 = 6;
 }
 
 /// The bit of a name: by eight of its bytes (the first the lowest; what is behind its end does not matter), its length, and
@@ -126,7 +138,27 @@ pub const fn name_bit(kind: u64, bytes: u64, len: u64) -> u32 {
     let kept = if len >= 8 { bytes } else { bytes & ((1 << (len * 8)) - 1) };
     let mixed = (kept ^ kind).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (len << 32);
     // Fibonacci hashing: the upper bits of the product are well mixed.
-    ((mixed ^ mixed >> 29).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 50) as u32
+    ((mixed ^ mixed >> 29).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - NAME_BITS.ilog2())) as u32
+}
+
+/// Domains of plain sockets: `AF_UNIX`, `AF_INET`, `AF_INET6`.
+pub const PLAIN_DOMAINS: [u64; 3] = [1, 2, 10];
+/// Types of plain sockets: `SOCK_STREAM`, `SOCK_DGRAM`.
+pub const PLAIN_TYPES: [u64; 2] = [1, 2];
+/// What may be added to the type of a socket: `SOCK_NONBLOCK` and `SOCK_CLOEXEC`.
+pub const SOCKET_TYPE_FLAGS: [u64; 2] = [0o4000, 0o200_0000];
+/// Protocols of plain sockets: none, `IPPROTO_TCP`, `IPPROTO_UDP`.
+pub const PLAIN_PROTOCOLS: [u64; 3] = [0, 6, 17];
+
+/// Whether the arguments of `socket(2)` are those of a plain socket: a Unix, TCP or UDP one.
+#[inline(always)]
+pub const fn is_plain_socket(domain: u64, kind: u64, protocol: u64) -> bool {
+    let kind = kind & !(SOCKET_TYPE_FLAGS[0] | SOCKET_TYPE_FLAGS[1]);
+    (domain == PLAIN_DOMAINS[0] || domain == PLAIN_DOMAINS[1] || domain == PLAIN_DOMAINS[2])
+        && (kind == PLAIN_TYPES[0] || kind == PLAIN_TYPES[1])
+        && (protocol == PLAIN_PROTOCOLS[0]
+            || protocol == PLAIN_PROTOCOLS[1]
+            || protocol == PLAIN_PROTOCOLS[2])
 }
 
 /// Whether an open with these flags may change something: it is for writing, or makes a file.

@@ -2,9 +2,9 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{fields, policy, record, replay};
+use crate::{alerts, fields, policy, record, replay, status};
 
-/// Write, check and test the policies of Vedette.
+/// Write, check and test the policies of Vedette, and see what it finds.
 ///
 /// A policy is a YAML file: Falco rules as they are, or native policies (`kind: SecurityPolicy`), side by side.
 #[derive(Parser)]
@@ -23,8 +23,11 @@ Examples:
   vedette fields --search path                      which field has the path?
   vedette record -o host.vrec --duration 5m         keep what the agent sees
   vedette replay host.vrec --policy DIR             what would these policies have raised?
+  vedette alerts tail                               what does the controller hear now?
+  vedette status                                    are controller, nodes and sinks well?
 
-Exit codes: 0 good, 1 the input is bad (findings on standard error), 64 wrong usage, 70 internal error.";
+Exit codes: 0 good, 1 the input is bad (findings on standard error), 64 wrong usage, 69 the controller cannot be asked,
+70 internal error.";
 
 /// The commands.
 #[derive(Subcommand)]
@@ -33,6 +36,8 @@ pub enum Command {
     Fields(fields::Args),
     Record(record::Args),
     Replay(replay::Args),
+    Alerts(alerts::Args),
+    Status(status::Args),
 }
 
 /// Which rules are on, by what they say of themselves.

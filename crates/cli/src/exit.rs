@@ -18,6 +18,11 @@ pub fn usage() -> ExitCode {
     ExitCode::from(64)
 }
 
+/// The controller cannot be asked (`EX_UNAVAILABLE`).
+pub fn unavailable() -> ExitCode {
+    ExitCode::from(69)
+}
+
 /// Something went wrong that is not the user's fault (`EX_SOFTWARE`).
 pub fn internal() -> ExitCode {
     ExitCode::from(70)
@@ -45,6 +50,9 @@ pub enum Failure {
     /// The input cannot be read, or is not what it should be.
     #[error("{0}")]
     Input(String),
+    /// The controller cannot be asked.
+    #[error(transparent)]
+    Remote(#[from] crate::remote::RemoteError),
     /// Standard output, or a file to be written, cannot be written.
     #[error("cannot write: {0}")]
     Write(#[from] io::Error),
@@ -61,6 +69,7 @@ impl Failure {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Input(_) => bad_input(),
+            Self::Remote(_) => unavailable(),
             Self::Write(_) | Self::Internal(_) => internal(),
         }
     }

@@ -3,13 +3,16 @@
 //! Each command is a module with its arguments (`Args`) and a function `run`. A command writes through a
 //! [`Console`](console::Console) and says how it went with an [`exit::Result`]; `main` alone makes an exit code of it.
 
+mod alerts;
 mod cli;
 mod console;
 mod exit;
 mod fields;
 mod policy;
 mod record;
+mod remote;
 mod replay;
+mod status;
 
 use std::process::ExitCode;
 
@@ -47,6 +50,8 @@ fn dispatch(command: Command, console: &mut Console) -> Result<Verdict, Failure>
         Command::Fields(args) => fields::run(&args, console),
         Command::Record(args) => record::run(&args, console),
         Command::Replay(args) => replay::run(&args, console),
+        Command::Alerts(args) => alerts::run(&args, console),
+        Command::Status(args) => status::run(&args, console),
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{build_ebpf, exec};
 const KERNEL_TEST_PACKAGES: &[&str] = &["vedette-agent", "vedette-e2e"];
 
 /// Tells a test that it may load BPF programs into this host's kernel.
-const KERNEL_TESTS_VARIABLE: &str = "VEDETTE_BPF_TESTS";
+pub const KERNEL_TESTS_VARIABLE: &str = "VEDETTE_BPF_TESTS";
 
 /// Runs the tests; those that load BPF programs only with `kernel`.
 ///

@@ -52,6 +52,8 @@ pub enum Name {
     Begins([u8; name_kind::PREFIX as usize]),
     /// A directory or file in the path ends with these four bytes.
     Ends([u8; name_kind::SUFFIX as usize]),
+    /// A directory or file in the path ends with these six bytes.
+    EndsLong([u8; name_kind::LONG_SUFFIX as usize]),
     /// The file of the program has this name.
     Program(Vec<u8>),
     /// The name of that file begins with these three bytes.
@@ -69,7 +71,8 @@ impl Name {
     }
 
     fn ends(name: &[u8]) -> Option<Self> {
-        name.last_chunk().copied().filter(|bytes| is_plain(bytes)).map(Self::Ends)
+        let long = name.last_chunk().copied().filter(|bytes| is_plain(bytes)).map(Self::EndsLong);
+        long.or_else(|| name.last_chunk().copied().filter(|bytes| is_plain(bytes)).map(Self::Ends))
     }
 
     fn program(name: &[u8]) -> Option<Self> {
@@ -81,6 +84,7 @@ impl Name {
             Self::Whole(name) => (name_kind::WHOLE, name),
             Self::Begins(bytes) => (name_kind::BEGINS, bytes),
             Self::Ends(bytes) => (name_kind::ENDS, bytes),
+            Self::EndsLong(bytes) => (name_kind::ENDS_LONG, bytes),
             Self::Program(name) => (name_kind::PROGRAM, name),
             Self::ProgramBegins(bytes) => (name_kind::PROGRAM_BEGINS, bytes),
         };
@@ -94,7 +98,7 @@ impl Name {
         match self {
             Self::Whole(name) if COMMON.contains(&name.as_slice()) => 1000,
             Self::Whole(_) => 1,
-            Self::Ends(_) | Self::Begins(_) => 4,
+            Self::Ends(_) | Self::EndsLong(_) | Self::Begins(_) => 4,
             Self::Program(_) | Self::ProgramBegins(_) => 20,
         }
     }

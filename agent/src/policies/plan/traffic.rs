@@ -1,9 +1,9 @@
-//! What of the traffic of sockets a rule can match. What none can is dropped in the kernel.
+//! What of sockets and their traffic a rule can match. What none can is dropped in the kernel.
 //!
 //! A condition is followed with some facts of an event known ("it is a `sendto`, on TCP") and everything else open. Only
 //! where it comes to false whatever the rest may be, the kernel need not report such events.
 
-use vedette_abi::filter_flags as flags;
+use vedette_abi::{PLAIN_DOMAINS, PLAIN_PROTOCOLS, PLAIN_TYPES, SOCKET_TYPE_FLAGS, filter_flags as flags};
 use vedette_policy::{
     EventType, EventTypes, FieldArg, FieldId, FieldName, Rule,
     check::{Atom, Cond, NumberOp, Test, TextOp},
@@ -13,6 +13,10 @@ use vedette_policy::{
 const SENDS: &[EventType] = &[EventType::Sendto, EventType::Sendmsg, EventType::Sendmmsg];
 const RECEIVES: &[EventType] = &[EventType::Recvfrom, EventType::Recvmsg, EventType::Recvmmsg];
 const ACCEPTS: &[EventType] = &[EventType::Accept, EventType::Accept4];
+const DUPS: &[EventType] = &[EventType::Dup, EventType::Dup2, EventType::Dup3, EventType::Fcntl];
+
+/// What `fd.type` says of sockets.
+const SOCKET_TYPES: &[&[u8]] = &[b"ipv4", b"ipv6", b"unix", b"netlink"];
 
 /// What is known of an event.
 #[derive(Clone, Copy)]
@@ -25,6 +29,10 @@ enum Fact {
     SamePeer,
     /// It failed with `EAGAIN`.
     WouldBlock,
+    /// The descriptor is no socket's, or the call failed.
+    NoSocket,
+    /// The arguments of a `socket` call.
+    Made { domain: u64, kind: u64, protocol: u64 },
 }
 
 /// `-EAGAIN`
@@ -48,7 +56,24 @@ pub fn needed(rule: &Rule, types: &EventTypes) -> u64 {
         | can(SENDS, Fact::SamePeer, flags::SEND_SAME_PEER)
         | can(RECEIVES, Fact::SamePeer, flags::RECEIVE_SAME_PEER)
         | can(&[SENDS, RECEIVES, ACCEPTS].concat(), Fact::WouldBlock, flags::WOULD_BLOCK)
+        | can(DUPS, Fact::NoSocket, flags::DUP_NO_SOCKET)
+        | if plain_sockets().any(|made| can(&[EventType::Socket], made, 1) != 0) {
+            flags::PLAIN_SOCKETS
+        } else {
+            0
+        }
         | if moves_data && reads_data() { flags::DATA } else { 0 }
+}
+
+/// All ways to make a plain socket ([`vedette_abi::is_plain_socket`]).
+fn plain_sockets() -> impl Iterator<Item = Fact> {
+    let [first, second] = SOCKET_TYPE_FLAGS;
+    PLAIN_DOMAINS.into_iter().flat_map(move |domain| {
+        let kinds = PLAIN_TYPES
+            .into_iter()
+            .flat_map(move |kind| [0, first, second, first | second].map(|added| kind | added));
+        kinds.flat_map(move |kind| PLAIN_PROTOCOLS.map(|protocol| Fact::Made { domain, kind, protocol }))
+    })
 }
 
 /// Whether a field shows the data that was moved.
@@ -104,18 +129,47 @@ fn known(atom: &Atom, event: EventType, fact: Fact) -> Option<bool> {
         Test::Bool(b) => Some(*b == is),
         _ => None,
     };
+    let number = |is: i128| match &atom.test {
+        Test::Number(op, _, n) => Some(compare(*op, is, *n)),
+        Test::NumberIn(values) => Some(values.contains(&is)),
+        _ => None,
+    };
     let passes = match (field.id, fact) {
+        // Where there is no descriptor, a negated comparison need not hold.
+        (FieldId::FdType, Fact::NoSocket) if !atom.negated => match &atom.test {
+            Test::Text(TextOp::Equal, values) => {
+                values.iter().all(|v| SOCKET_TYPES.contains(&v.as_slice())).then_some(false)
+            }
+            _ => None,
+        },
+        (FieldId::EvtRawarg, Fact::Made { domain, kind, protocol }) => match &field.arg {
+            FieldArg::Key(key) => match &**key {
+                "domain" => number(domain.into()),
+                "type" => number(kind.into()),
+                "proto" => number(protocol.into()),
+                _ => None,
+            },
+            _ => None,
+        },
+        (FieldId::EvtArg, Fact::Made { domain, .. }) if matches!(&field.arg, FieldArg::Key(k) if &**k == "domain") =>
+        {
+            match domain {
+                2 => text("AF_INET"),
+                10 => text("AF_INET6"),
+                // It has two names.
+                _ => match text("AF_UNIX")? || text("AF_LOCAL")? {
+                    true => None,
+                    false => Some(false),
+                },
+            }
+        }
         (FieldId::EvtType | FieldId::SyscallType, _) => text(event.name()),
         (FieldId::FdL4proto, Fact::Tcp) => text("tcp"),
         (FieldId::FdConnected, Fact::Connected) => truth(true),
         (FieldId::FdNameChanged, Fact::SamePeer) => truth(false),
         (FieldId::EvtRes, Fact::WouldBlock) => text("EAGAIN"),
         (FieldId::EvtFailed, Fact::WouldBlock) => truth(true),
-        (FieldId::EvtRawres, Fact::WouldBlock) => match &atom.test {
-            Test::Number(op, _, n) => Some(compare(*op, WOULD_BLOCK, *n)),
-            Test::NumberIn(values) => Some(values.contains(&WOULD_BLOCK)),
-            _ => None,
-        },
+        (FieldId::EvtRawres, Fact::WouldBlock) => number(WOULD_BLOCK),
         _ => None,
     }?;
     Some(passes != atom.negated)
@@ -179,6 +233,43 @@ mod tests {
         );
         assert_eq!(needs("evt.type = accept4"), flags::WOULD_BLOCK);
         assert_eq!(needs("evt.type = accept4 and evt.rawres in (-11, 3)"), flags::WOULD_BLOCK);
+    }
+
+    #[test]
+    fn plain_sockets_are_asked_for_only_where_a_rule_can_be_about_one() {
+        let plain = |condition: &str| {
+            needs(&format!("evt.type = socket and {condition}")) & flags::PLAIN_SOCKETS != 0
+        };
+        assert!(plain("evt.failed = false"));
+        assert!(plain("evt.rawarg.domain = 2"));
+        assert!(plain("evt.rawarg.type in (2, 3)"));
+        assert!(plain("evt.rawarg.type = 526337"));
+        assert!(plain("evt.rawarg.proto > 16"));
+        assert!(plain("evt.arg.domain = AF_UNIX"));
+        assert!(plain("evt.arg.domain != AF_PACKET"));
+        assert!(plain("(evt.rawarg.domain = 17 or proc.name = x)"));
+        assert!(!plain("evt.rawarg.domain = 17"));
+        assert!(!plain(
+            "(evt.rawarg.domain = 17 or (evt.rawarg.domain in (2, 10) and evt.rawarg.type in (3, 2051)))"
+        ));
+        assert!(!plain("evt.arg.domain in (AF_INET, AF_INET6) and evt.rawarg.proto = 255"));
+        assert!(!plain("evt.arg.domain = AF_NETLINK and proc.name = x"));
+        assert!(!plain("not evt.rawarg.domain in (1, 2, 10)"));
+        assert_eq!(needs("evt.type = bind"), 0);
+    }
+
+    #[test]
+    fn descriptors_of_no_socket_are_asked_for_only_where_a_rule_can_be_about_one() {
+        let other = |condition: &str| {
+            needs(&format!("evt.type in (dup2, fcntl) and {condition}")) & flags::DUP_NO_SOCKET != 0
+        };
+        assert!(other("fd.num in (0, 1, 2)"));
+        assert!(other("fd.type in (ipv4, file)"));
+        assert!(other("fd.type != ipv4"));
+        assert!(other("not fd.type in (ipv4, ipv6)"));
+        assert!(other("(fd.type = ipv4 or proc.name = x)"));
+        assert!(!other("fd.type in (ipv4, ipv6) and fd.num = 0"));
+        assert!(!other("fd.type = unix"));
     }
 
     #[test]

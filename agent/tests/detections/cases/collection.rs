@@ -96,10 +96,18 @@ pub const CASES: &[Case] = &[
                 )
             }),
         ],
-        benign: &[act("another_file", |s| {
-            let copy = s.place("/dev/shm");
-            s.run(Command::new("cp").arg("/etc/passwd").arg(&copy))
-        })],
+        benign: &[
+            act("another_file", |s| {
+                let copy = s.place("/dev/shm");
+                s.run(Command::new("cp").arg("/etc/passwd").arg(&copy))
+            }),
+            act("commit_signed", |s| {
+                let (key, text) = (s.directory().join(".ssh/id_ed25519"), s.place("/tmp"));
+                let script = "mkdir -p \"${1%/*}\"; ssh-keygen -q -t ed25519 -N '' -f \"$1\"; echo text > \"$2\"; \
+                ssh-keygen -q -Y sign -n git -f \"$1\" \"$2\"; rm \"$2.sig\"";
+                s.shell(script, &[os(&key), os(&text)])
+            }),
+        ],
     },
     Case {
         rule: "Secret written through a redirection into a shared directory",

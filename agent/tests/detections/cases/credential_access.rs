@@ -206,10 +206,22 @@ pub const CASES: &[Case] = &[
             perl_script(s, "for (@ARGV) { open(F, '<', $_) or die }", &files)
         })],
         evasions: &[],
-        benign: &[act("one_again_and_again", |s| {
-            let file = s.file(".aws/credentials");
-            perl_script(s, "for (@ARGV) { open(F, '<', $_) or die }", &[&file, &file, &file, &file, &file])
-        })],
+        benign: &[
+            act("one_again_and_again", |s| {
+                let file = s.file(".aws/credentials");
+                perl_script(
+                    s,
+                    "for (@ARGV) { open(F, '<', $_) or die }",
+                    &[&file, &file, &file, &file, &file],
+                )
+            }),
+            act("settings_of_an_application", |s| {
+                let files =
+                    [".env", ".env.local", ".env.production", "secrets.yml", ".npmrc"].map(|f| s.file(f));
+                let files: Vec<_> = files.iter().collect();
+                perl_script(s, "for (@ARGV) { open(F, '<', $_) or die }", &files)
+            }),
+        ],
     },
     Case {
         rule: "Search for credentials",

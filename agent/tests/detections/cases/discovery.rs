@@ -108,7 +108,13 @@ for name in glob.glob('/proc/[0-9]*/cmdline'):
     except OSError: pass";
             python(s, text)
         })],
-        evasions: &[act("cat", |s| s.shell("cat /proc/[0-9]*/environ > /dev/null || true", &[]))],
+        // Kernel threads have no environment, so there are enough others.
+        evasions: &[act("cat", |s| {
+            let many =
+                "for n in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do sleep 60 & pids=\"$pids $!\"; done";
+            let look = "cat /proc/[0-9]*/environ > /dev/null || true; kill $pids";
+            s.shell(&format!("pids=; {many}; {look}"), &[])
+        })],
         benign: &[act("ps", |s| s.shell("ps aux; ps -ef", &[]))],
     },
     Case {

@@ -1,6 +1,6 @@
 //! Cases for the policy `execution`.
 
-use std::process::Command;
+use std::{os::unix::fs::PermissionsExt, process::Command};
 
 use super::{Case, act, os};
 use crate::container::{Exec, Options};
@@ -11,15 +11,28 @@ pub const CASES: &[Case] = &[
         attacks: &[act("nginx", |s| {
             s.run(&mut s.act_by(&s.named("nginx"), ["run", "/bin/sh", "-c", "id -u"]))
         })],
-        evasions: &[],
-        benign: &[act("server_without_shell_and_shell_without_server", |s| {
-            let server = s.named("nginx");
-            let runner = s.named("ci-runner");
-            s.shell(
-                "\"$1\" --act run /bin/true; \"$2\" --act run /bin/sh -c 'id -u'",
-                &[os(&server), os(&runner)],
-            )
+        evasions: &[act("script_in_tmp_by_a_server_for_cgi", |s| {
+            let place = s.place("/tmp");
+            std::fs::write(&place.path, "#!/bin/sh\nid -u\n").unwrap();
+            std::fs::set_permissions(&place.path, PermissionsExt::from_mode(0o755)).unwrap();
+            s.run(&mut s.act_by(&s.named("apache2"), [os("run"), os(&place)]))
         })],
+        benign: &[
+            act("server_without_shell_and_shell_without_server", |s| {
+                let server = s.named("nginx");
+                let runner = s.named("ci-runner");
+                s.shell(
+                    "\"$1\" --act run /bin/true; \"$2\" --act run /bin/sh -c 'id -u'",
+                    &[os(&server), os(&runner)],
+                )
+            }),
+            act("cgi_script", |s| {
+                let script = s.file("date.cgi");
+                std::fs::write(&script, "#!/bin/sh\necho Content-Type: text/plain; echo; date\n").unwrap();
+                std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+                s.run(&mut s.act_by(&s.named("apache2"), [os("run"), os(&script)]))
+            }),
+        ],
     },
     Case {
         rule: "Program run from shared memory or a hidden place",
@@ -32,10 +45,18 @@ pub const CASES: &[Case] = &[
                 $d/.cache/program; rm -r $d";
             s.shell(script, &[])
         })],
-        benign: &[act("tmp", |s| {
-            let (_made, program) = s.copy_of("/bin/true", "/tmp", "program");
-            s.run(&mut Command::new(program))
-        })],
+        benign: &[
+            act("tmp", |s| {
+                let (_made, program) = s.copy_of("/bin/true", "/tmp", "program");
+                s.run(&mut Command::new(program))
+            }),
+            // libtool keeps what it links there until it is installed.
+            act("built_by_libtool", |s| {
+                let script =
+                    "d=$(mktemp -d); mkdir $d/.libs; cp /bin/true $d/.libs/tool; $d/.libs/tool; rm -r $d";
+                s.shell(script, &[])
+            }),
+        ],
     },
     Case {
         rule: "Program run from a temporary directory",

@@ -99,6 +99,8 @@ pub const CASES: &[Case] = &[
         ],
         benign: &[act("decoded_text_and_plain_script", |s| {
             script(s, "echo c2VjcmV0 | base64 -d | cat; echo 'id -u' | cat | sh; echo 'id -u' | base64 | cat")
+        }), act("generated_by_a_build_in_tmp", |s| {
+            script_in_tmp(s, "cp /bin/echo $1/generate; $1/generate 'id -u' | sh")
         })],
     },
     Case {
@@ -158,6 +160,8 @@ pub const CASES: &[Case] = &[
         })],
         benign: &[act("decoded_settings", |s| {
             script(s, "echo c2VjcmV0Cg== | base64 -d > $1/s; read -r secret < $1/s; cat $1/s; echo true > $1/t; sh $1/t")
+        }), act("generated_by_a_build_in_tmp", |s| {
+            script_in_tmp(s, "cp /bin/echo $1/generate; $1/generate 'id -u' > $1/settings.sh; sh $1/settings.sh")
         })],
     },
     Case {

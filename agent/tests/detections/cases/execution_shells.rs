@@ -207,7 +207,8 @@ pub const CASES: &[Case] = &[
         benign: &[act("connection_or_shell", |s| {
             let text = "import socket, subprocess, sys
 far = socket.create_connection(('127.0.0.1', int(sys.argv[1])))
-subprocess.run(['/bin/sh', '-c', 'id -u'], stdin=subprocess.DEVNULL)";
+subprocess.run(['/bin/sh', '-c', 'id -u'], stdin=subprocess.DEVNULL)
+subprocess.run(['/bin/sh', '-eu'], input=b'id -u')";
             from_file(s, PYTHON, text)
         })],
     },
@@ -233,8 +234,10 @@ subprocess.run(['/bin/sh', '-c', 'id -u'], stdin=subprocess.DEVNULL)";
                 std::fs::write(&file, "import pty; pty.spawn('/bin/sh')").unwrap();
                 s.shell("echo exit | \"$1\" \"$2\"", &[os(PYTHON), os(&file)])
             }),
-            act("script", |s| s.shell("echo exit | setsid -w script -q -c /bin/sh /dev/null", &[]))
-                .showing(&["T1059.004"]),
+            act("script", |s| {
+                s.shell("echo exit | SHELL=/bin/bash setsid -w script -q -c /bin/sh /dev/null", &[])
+            })
+            .showing(&["T1059.004"]),
         ],
         evasions: &[
             act("renamed_interpreter", |s| {
@@ -242,6 +245,11 @@ subprocess.run(['/bin/sh', '-c', 'id -u'], stdin=subprocess.DEVNULL)";
                 let file = s.file("terminal.py");
                 std::fs::write(&file, "import pty; pty.spawn(['/bin/sh', '-c', 'id -u'])").unwrap();
                 s.run(Command::new(program).arg(file))
+            })
+            .showing(&["T1059.004"]),
+            // Without the variable script(1) has sh start the shell, which does so in a process of its own.
+            act("script_by_sh", |s| {
+                s.shell("unset SHELL; echo exit | setsid -w script -q -c '/bin/sh -i' /dev/null", &[])
             })
             .showing(&["T1059.004"]),
         ],
@@ -253,7 +261,17 @@ subprocess.run(['/bin/sh', '-c', 'id -u'], stdin=subprocess.DEVNULL)";
                     &[os(&socket)],
                 )
             }),
+            act("test_with_a_terminal", |s| {
+                let file = s.file("terminal.py");
+                std::fs::write(&file, "import pty; pty.spawn(['/bin/sh', '-c', 'echo on a terminal'])").unwrap();
+                s.run(Command::new(PYTHON).arg(file))
+            }),
             act("build_with_a_terminal", |s| s.shell("setsid -w script -qec 'id -u' /dev/null", &[])),
+            act("command_with_colours", |s| {
+                let file = s.file("colours.py");
+                std::fs::write(&file, "import pty; pty.spawn(['/bin/sh', '-c', 'ls /; id -u'])").unwrap();
+                s.run(Command::new(PYTHON).arg(file))
+            }),
         ],
     },
     Case {

@@ -115,6 +115,12 @@ pub const CASES: &[Case] = &[
                     &[os(&logs)],
                 )
             }),
+            act("first_ending_and_temporary_names", |s| {
+                let script =
+                    "cd \"$1\"; for n in $(seq 20); do : > f$n; mv f$n f$n.jpg; mv f$n.jpg f$n.jpg.v2; done
+                    for n in $(seq 20); do t=$(mktemp f$n.csv.XXXXXX4_); mv $t f$n.csv; done";
+                s.shell(script, &[os(&s.directory())])
+            }),
             act("archive_unpacked", |s| {
                 let home = documents(s, 20);
                 for file in glob(&home) {
@@ -137,20 +143,57 @@ pub const CASES: &[Case] = &[
                 s.run(Command::new("perl").args(["-e", script]).arg(documents(s, 30)))
             })
             .showing(&["T1486"]),
-            act("emptied", |s| s.shell("for f in \"$1\"/*/*; do : > \"$f\"; done", &[os(&documents(s, 30))]))
-                .showing(&["T1485"]),
+            act("zeroed_by_inline_code", |s| {
+                let script =
+                    "for (glob(\"'$ARGV[0]'/*/*\")) { open F, '>', $_ or die; print F 'x'; close F }";
+                s.run(Command::new("perl").args(["-e", script]).arg(documents(s, 30)))
+            })
+            .showing(&["T1485"]),
         ],
         evasions: &[act("a_command_for_each", |s| {
             let script =
                 "find \"$1\" -type f -exec dd if=/dev/zero of={} bs=8 count=1 conv=notrunc status=none \\;";
             s.shell(script, &[os(&documents(s, 30))])
         })],
-        benign: &[act("touched_and_copied_over", |s| {
-            let home = documents(s, 30);
-            s.shell(
-                "cp -r \"$1\" \"$1-copy\"; find \"$1\" -type f -exec touch {} +; cp -r \"$1/.\" \"$1-copy\"",
-                &[os(&home)],
+        benign: &[
+            act("touched_and_copied_over", |s| {
+                let home = documents(s, 30);
+                s.shell(
+                    "cp -r \"$1\" \"$1-copy\"; find \"$1\" -type f -exec touch {} +; cp -r \"$1/.\" \"$1-copy\"",
+                    &[os(&home)],
+                )
+            }),
+            act("reports_made_again", |s| {
+                let (script, home) = (s.file("reports.pl"), documents(s, 30));
+                fs::write(
+                    &script,
+                    "for (glob(\"'$ARGV[0]'/*/*\")) { open F, '>', $_ or die; print F 'x'; close F }",
+                )
+                .unwrap();
+                s.shell(
+                    "perl \"$1\" \"$2\"; for f in \"$2\"/*/*; do echo y > \"$f\"; done; for f in \"$2\"/*/*; do echo z >> \"$f\"; done",
+                    &[os(&script), os(&home)],
+                )
+            }),
+        ],
+    },
+    Case {
+        rule: "Hundreds of documents written anew",
+        attacks: &[act("emptied", |s| {
+            s.shell("for f in \"$1\"/*/*; do : > \"$f\"; done", &[os(&documents(s, 120))])
+        })
+        .showing(&["T1485"])],
+        evasions: &[act("by_a_script_in_a_file", |s| {
+            let (script, home) = (s.file("work.pl"), documents(s, 120));
+            fs::write(
+                &script,
+                "for (glob(\"'$ARGV[0]'/*/*\")) { open F, '>', $_ or die; print F 'x'; close F }",
             )
+            .unwrap();
+            s.run(Command::new("perl").arg(script).arg(home))
+        })],
+        benign: &[act("some_reports_made_again", |s| {
+            s.shell("for f in \"$1\"/*/*; do echo x > \"$f\"; done", &[os(&documents(s, 60))])
         })],
     },
     Case {

@@ -46,9 +46,15 @@ pub const CASES: &[Case] = &[
         evasions: &[act("hidden_library", |s| {
             s.run(Command::new("/bin/true").env("LD_PRELOAD", "/var/lib/.vedette-test-none.so"))
         })],
-        benign: &[act("system_library", |s| {
-            s.run(Command::new("/bin/true").env("LD_PRELOAD", "libm.so.6").env("TMPDIR", "/tmp/"))
-        })],
+        benign: &[
+            act("system_library", |s| {
+                s.run(Command::new("/bin/true").env("LD_PRELOAD", "libm.so.6").env("TMPDIR", "/tmp/"))
+            }),
+            act("test_of_a_build_in_tmp", |s| {
+                let (_made, program) = s.copy_of("/bin/true", "/tmp", "program");
+                s.run(Command::new(program).env("LD_PRELOAD", "/tmp/vedette-test-none.so"))
+            }),
+        ],
     },
     Case {
         rule: "Raw disk or kernel memory opened",

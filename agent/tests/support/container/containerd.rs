@@ -94,6 +94,38 @@ impl Containerd {
         command
     }
 
+    /// Takes an image in from a tar, for its CRI.
+    pub fn import(&self, tar: &Path) {
+        run(self.ctr().args(["--namespace", CRI_NAMESPACE, "images", "import"]).arg(tar));
+    }
+
+    /// The names of the images that its CRI has.
+    pub fn images(&self) -> Vec<String> {
+        let all = run(self.ctr().args(["--namespace", CRI_NAMESPACE, "images", "list", "--quiet"]));
+        all.lines().map(str::to_owned).collect()
+    }
+
+    /// Runs an image's program with an argument, in a container with a read-only root, and returns what it says.
+    pub fn run_once(&self, image: &str, argument: &str) -> String {
+        let number = self.execs.fetch_add(1, Relaxed);
+        let (id, cgroup) = (format!("once-{number}"), self.groups.path(&format!("/once-{number}")));
+        let mut command = self.ctr();
+        command.args([
+            "--namespace",
+            CRI_NAMESPACE,
+            "run",
+            "--rm",
+            "--read-only",
+            "--cgroup",
+            &cgroup,
+            image,
+            &id,
+        ]);
+        // What comes behind the id stands instead of the image's arguments, its entry point included.
+        let program = image.rsplit('/').next().unwrap().split(':').next().unwrap();
+        run(command.args([&format!("/usr/bin/{program}"), argument]))
+    }
+
     /// The pid of a container's first process.
     pub fn pid_in(&self, namespace: &str, id: &str) -> u32 {
         let tasks = run(self.ctr().args(["--namespace", namespace, "tasks", "list"]));

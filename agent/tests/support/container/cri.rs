@@ -1,10 +1,11 @@
 //! Pods, by the Container Runtime Interface of a containerd: what the kubelet does, without its network.
-//!
-//! The messages are those parts of `runtime.v1` that tests say something with
-//! (<https://github.com/kubernetes/cri-api/blob/master/pkg/apis/runtime/v1/api.proto>).
+
+#[path = "cri/messages.rs"]
+mod messages;
 
 use std::{
     collections::HashMap,
+    path::PathBuf,
     process::Command,
     sync::{Arc, Mutex},
 };
@@ -17,8 +18,10 @@ use tonic::{
 };
 use tonic_prost::ProstCodec;
 
+#[allow(clippy::wildcard_imports, reason = "they are all the messages there are")]
+use self::messages::*;
 use super::{
-    Container, Containerd, Exec, Options, Runtime,
+    Container, Containerd, Exec, Mount, Options, Runtime,
     containerd::{CRI_NAMESPACE, IMAGE},
     fresh_id,
 };
@@ -40,7 +43,102 @@ pub struct Pod {
     pub uid: String,
     pub sandbox: String,
     pub container: String,
+    /// What its container writes, with a time before each line.
+    pub log: PathBuf,
 }
+
+/// A pod that is to be, of one container.
+#[derive(Clone, Debug, Default)]
+pub struct PodSpec {
+    /// Name of the container; the pod is called after it.
+    pub container: String,
+    pub image: String,
+    /// Behind the image's entry point.
+    pub args: Vec<String>,
+    pub env: Vec<(String, String)>,
+    /// Directories of the host; with `true` it can only read them.
+    pub mounts: Vec<(Mount, bool)>,
+    /// Whether it sees the host's processes.
+    pub host_pid: bool,
+    /// Most bytes of memory; 0 for any.
+    pub memory: i64,
+    pub security: Security,
+}
+
+/// What a container may.
+#[derive(Clone, Debug, Default)]
+pub struct Security {
+    pub privileged: bool,
+    /// Capabilities that it gets, where it is to have no others.
+    pub capabilities: Option<Vec<String>>,
+    /// User and group.
+    pub user: Option<(i64, i64)>,
+    pub read_only_root: bool,
+    pub no_new_privileges: bool,
+    /// Without the runtime's seccomp profile.
+    pub unconfined: bool,
+}
+
+impl PodSpec {
+    fn config(&self, pod: &str, uid: &str, namespaces: Option<NamespaceOption>) -> ContainerConfig {
+        let Security { privileged, capabilities, user, read_only_root, no_new_privileges, unconfined } =
+            self.security.clone();
+        let mounts = self.mounts.iter().map(|(mount, readonly)| CriMount {
+            container_path: mount.destination.clone(),
+            host_path: mount.source.display().to_string(),
+            readonly: *readonly,
+        });
+        // What the kubelet hides of every container.
+        let hidden = |paths: &[&str]| paths.iter().map(|path| (*path).to_owned()).collect();
+        let (masked, readonly): (Vec<String>, Vec<String>) = (
+            hidden(&[
+                "/proc/acpi",
+                "/proc/kcore",
+                "/proc/keys",
+                "/proc/timer_list",
+                "/proc/scsi",
+                "/sys/firmware",
+            ]),
+            hidden(&["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]),
+        );
+        ContainerConfig {
+            metadata: Some(ContainerMetadata { name: self.container.clone(), attempt: 0 }),
+            image: Some(ImageSpec { image: self.image.clone() }),
+            // The image's own.
+            command: Vec::new(),
+            args: self.args.clone(),
+            envs: self
+                .env
+                .iter()
+                .map(|(key, value)| KeyValue { key: key.clone(), value: value.clone() })
+                .collect(),
+            mounts: mounts.collect(),
+            labels: kubelet_labels(pod, uid, Some(&self.container)),
+            log_path: LOG.into(),
+            linux: Some(LinuxContainerConfig {
+                resources: Some(LinuxContainerResources { memory_limit_in_bytes: self.memory }),
+                security_context: Some(LinuxContainerSecurityContext {
+                    capabilities: capabilities.map(|add_capabilities| Capabilities {
+                        add_capabilities,
+                        drop_capabilities: vec!["ALL".into()],
+                    }),
+                    privileged,
+                    namespaces,
+                    run_as_user: user.map(|(user, _)| user),
+                    run_as_group: user.map(|(_, group)| group),
+                    readonly_rootfs: read_only_root,
+                    no_new_privs: no_new_privileges,
+                    masked_paths: if privileged { Vec::new() } else { masked },
+                    readonly_paths: if privileged { Vec::new() } else { readonly },
+                    seccomp: Some(SecurityProfile { profile_type: i32::from(unconfined) }),
+                }),
+            }),
+        }
+    }
+}
+
+/// Name of a container's log.
+const LOG: &str = "0.log";
 
 impl Pods {
     /// Nothing is started yet.
@@ -51,8 +149,20 @@ impl Pods {
         Arc::new(Self { containerd: Arc::clone(containerd), executor, channel, sandboxes: Mutex::default() })
     }
 
-    /// Starts a pod with a container in it.
+    /// Starts a pod with a container in it that waits.
     pub fn run(self: &Arc<Self>, options: &Options) -> (Container, Pod) {
+        let mounts = options.mounts.iter().map(|mount| (mount.clone(), false));
+        self.run_pod(&PodSpec {
+            container: options.name.clone().unwrap_or_else(|| "main".into()),
+            image: IMAGE.into(),
+            mounts: mounts.collect(),
+            security: Security { privileged: options.privileged, ..Security::default() },
+            ..PodSpec::default()
+        })
+    }
+
+    /// Starts a pod as a manifest says it.
+    pub fn run_pod(self: &Arc<Self>, spec: &PodSpec) -> (Container, Pod) {
         let random = fresh_id();
         let uid = format!(
             "{}-{}-{}-{}-{}",
@@ -62,10 +172,15 @@ impl Pods {
             &random[16..20],
             &random[20..32]
         );
-        let container = options.name.clone().unwrap_or_else(|| "main".into());
+        let container = spec.container.clone();
         let name = format!("{container}-{}", &random[..5]);
         // As the kubelet does it with the cgroupfs driver.
         let parent = self.containerd.groups().path(&format!("/kubepods/besteffort/pod{uid}"));
+        let namespaces = Some(NamespaceOption {
+            network: NODE,
+            pid: if spec.host_pid { NODE } else { CONTAINER },
+            ipc: POD,
+        });
         let config = PodSandboxConfig {
             metadata: Some(PodSandboxMetadata {
                 name: name.clone(),
@@ -73,51 +188,31 @@ impl Pods {
                 namespace: "shop".into(),
                 attempt: 0,
             }),
+            log_directory: self.containerd.root().join("logs").join(&name).display().to_string(),
             labels: kubelet_labels(&name, &uid, None),
             linux: Some(LinuxPodSandboxConfig {
                 cgroup_parent: parent.clone(),
                 security_context: Some(LinuxSandboxSecurityContext {
-                    namespaces: Some(NamespaceOption { network: NODE, pid: CONTAINER, ipc: POD }),
-                    privileged: options.privileged,
+                    namespaces: namespaces.clone(),
+                    privileged: spec.security.privileged,
                 }),
             }),
         };
+        let log = PathBuf::from(&config.log_directory).join(LOG);
         let sandbox: SandboxId =
             self.call("RunPodSandbox", RunPodSandboxRequest { config: Some(config.clone()) });
         let create = CreateContainerRequest {
             pod_sandbox_id: sandbox.id.clone(),
-            config: Some(self.container(&container, &name, &uid, options)),
+            config: Some(spec.config(&name, &uid, namespaces)),
             sandbox_config: Some(config),
         };
         let id = self.call::<_, ContainerId>("CreateContainer", create).id;
         self.sandboxes.lock().unwrap().insert(id.clone(), sandbox.id.clone());
         self.call::<_, Nothing>("StartContainer", ContainerId { id: id.clone() });
         let pid = self.containerd.pid_in(CRI_NAMESPACE, &id);
-        let pod = Pod { namespace: "shop".into(), name, uid, sandbox: sandbox.id, container };
+        let pod = Pod { namespace: "shop".into(), name, uid, sandbox: sandbox.id, container, log };
         let cgroup = format!("{parent}/{id}");
         (Container { runtime: Arc::clone(self) as _, id, pid, cgroup }, pod)
-    }
-
-    fn container(&self, name: &str, pod: &str, uid: &str, options: &Options) -> ContainerConfig {
-        let mounts = options.mounts.iter().map(|mount| CriMount {
-            container_path: mount.destination.clone(),
-            host_path: mount.source.display().to_string(),
-            readonly: false,
-        });
-        ContainerConfig {
-            metadata: Some(ContainerMetadata { name: name.into(), attempt: 0 }),
-            image: Some(ImageSpec { image: IMAGE.into() }),
-            // The image's own: it waits.
-            command: Vec::new(),
-            mounts: mounts.collect(),
-            labels: kubelet_labels(pod, uid, Some(name)),
-            linux: Some(LinuxContainerConfig {
-                security_context: Some(LinuxContainerSecurityContext {
-                    privileged: options.privileged,
-                    namespaces: Some(NamespaceOption { network: NODE, pid: CONTAINER, ipc: POD }),
-                }),
-            }),
-        }
     }
 
     fn call<Q, A>(&self, method: &str, request: Q) -> A
@@ -166,144 +261,4 @@ fn kubelet_labels(pod: &str, uid: &str, container: Option<&str>) -> HashMap<Stri
     ]);
     labels.extend(container.map(|name| ("io.kubernetes.container.name".to_owned(), name.to_owned())));
     labels
-}
-
-/// `NamespaceMode`.
-const POD: i32 = 0;
-const CONTAINER: i32 = 1;
-const NODE: i32 = 2;
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct RunPodSandboxRequest {
-    #[prost(message, optional, tag = "1")]
-    config: Option<PodSandboxConfig>,
-}
-
-/// Several messages have nothing but the id of a sandbox.
-#[derive(Clone, PartialEq, prost::Message)]
-struct SandboxId {
-    #[prost(string, tag = "1")]
-    id: String,
-}
-
-/// Several messages have nothing but the id of a container.
-#[derive(Clone, PartialEq, prost::Message)]
-struct ContainerId {
-    #[prost(string, tag = "1")]
-    id: String,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct Nothing {}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct PodSandboxConfig {
-    #[prost(message, optional, tag = "1")]
-    metadata: Option<PodSandboxMetadata>,
-    #[prost(map = "string, string", tag = "6")]
-    labels: HashMap<String, String>,
-    #[prost(message, optional, tag = "8")]
-    linux: Option<LinuxPodSandboxConfig>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct PodSandboxMetadata {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(string, tag = "2")]
-    uid: String,
-    #[prost(string, tag = "3")]
-    namespace: String,
-    #[prost(uint32, tag = "4")]
-    attempt: u32,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct LinuxPodSandboxConfig {
-    #[prost(string, tag = "1")]
-    cgroup_parent: String,
-    #[prost(message, optional, tag = "2")]
-    security_context: Option<LinuxSandboxSecurityContext>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct LinuxSandboxSecurityContext {
-    #[prost(message, optional, tag = "1")]
-    namespaces: Option<NamespaceOption>,
-    #[prost(bool, tag = "6")]
-    privileged: bool,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct NamespaceOption {
-    #[prost(int32, tag = "1")]
-    network: i32,
-    #[prost(int32, tag = "2")]
-    pid: i32,
-    #[prost(int32, tag = "3")]
-    ipc: i32,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct CreateContainerRequest {
-    #[prost(string, tag = "1")]
-    pod_sandbox_id: String,
-    #[prost(message, optional, tag = "2")]
-    config: Option<ContainerConfig>,
-    #[prost(message, optional, tag = "3")]
-    sandbox_config: Option<PodSandboxConfig>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct ContainerConfig {
-    #[prost(message, optional, tag = "1")]
-    metadata: Option<ContainerMetadata>,
-    #[prost(message, optional, tag = "2")]
-    image: Option<ImageSpec>,
-    #[prost(string, repeated, tag = "3")]
-    command: Vec<String>,
-    #[prost(message, repeated, tag = "7")]
-    mounts: Vec<CriMount>,
-    #[prost(map = "string, string", tag = "9")]
-    labels: HashMap<String, String>,
-    #[prost(message, optional, tag = "15")]
-    linux: Option<LinuxContainerConfig>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct ContainerMetadata {
-    #[prost(string, tag = "1")]
-    name: String,
-    #[prost(uint32, tag = "2")]
-    attempt: u32,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct ImageSpec {
-    #[prost(string, tag = "1")]
-    image: String,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct CriMount {
-    #[prost(string, tag = "1")]
-    container_path: String,
-    #[prost(string, tag = "2")]
-    host_path: String,
-    #[prost(bool, tag = "3")]
-    readonly: bool,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct LinuxContainerConfig {
-    #[prost(message, optional, tag = "2")]
-    security_context: Option<LinuxContainerSecurityContext>,
-}
-
-#[derive(Clone, PartialEq, prost::Message)]
-struct LinuxContainerSecurityContext {
-    #[prost(bool, tag = "2")]
-    privileged: bool,
-    #[prost(message, optional, tag = "3")]
-    namespaces: Option<NamespaceOption>,
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceColumnDefinition, CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
-    JSONSchemaPropsOrBool,
+    JSONSchemaPropsOrBool, ValidationRule,
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
@@ -73,6 +73,52 @@ pub(super) const SINK_COLUMNS: &[Column] = &[
     ("Message", "string", r#".status.conditions[?(@.type=="Ready")].message"#, 1),
     ("Age", "date", ".metadata.creationTimestamp", 0),
 ];
+
+/// The settings of a sink that say where alerts go.
+const FAR_SIDES: [&str; 10] = [
+    "stdout",
+    "file",
+    "syslog",
+    "webhook",
+    "splunkHec",
+    "elasticsearch",
+    "otlp",
+    "kafka",
+    "nats",
+    "alertmanager",
+];
+
+/// Completes the schema of sinks: one far side, and of the places of a secret only Secrets of the cluster.
+pub(super) fn finish_sink(crd: &mut CustomResourceDefinition) {
+    for version in &mut crd.spec.versions {
+        let root = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut());
+        let spec = root.and_then(|root| root.properties.as_mut()?.get_mut("spec"));
+        let Some(spec) = spec else { continue };
+        let sides = FAR_SIDES.map(|side| format!("has(self.{side})")).join(", ");
+        spec.x_kubernetes_validations = Some(vec![ValidationRule {
+            rule: format!("[{sides}].filter(is_there, is_there).size() == 1"),
+            message: Some(format!("a sink has exactly one of {}", FAR_SIDES.join(", "))),
+            ..ValidationRule::default()
+        }]);
+        secrets_only(spec);
+    }
+}
+
+/// Takes the controller's own files and variables away from the places where a secret may be.
+fn secrets_only(schema: &mut JSONSchemaProps) {
+    if let Some(properties) = &mut schema.properties {
+        if properties.contains_key("secret") && properties.remove("env").is_some() {
+            properties.remove("file");
+            if properties.len() == 1 {
+                schema.required = Some(vec!["secret".into()]);
+            }
+        }
+        properties.values_mut().for_each(secrets_only);
+    }
+    if let Some(JSONSchemaPropsOrBool::Schema(values)) = &mut schema.additional_properties {
+        secrets_only(values);
+    }
+}
 
 /// Completes a definition: adds the columns, and takes away what was derived and says nothing or says too much.
 pub(super) fn finish(crd: &mut CustomResourceDefinition, columns: &[Column]) {

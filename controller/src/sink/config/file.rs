@@ -122,7 +122,7 @@ fn check_name(name: &str) -> Result<(), String> {
 
 /// The line of a field, by the keys on the way to it; that of the last key that is there, if it is not. Exact for YAML in
 /// block style, and near for the rest.
-fn line_of(text: &str, field: &str) -> Option<u64> {
+pub(crate) fn line_of(text: &str, field: &str) -> Option<u64> {
     let mut lines = (1..).zip(text.lines());
     let mut found = None;
     for part in field.split('.').filter(|part| !part.is_empty()) {

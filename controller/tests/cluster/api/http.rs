@@ -158,7 +158,10 @@ async fn write(
     content: &str,
     body: &[u8],
 ) -> Result<Response<Body>, Refusal> {
-    let body: Json = serde_json::from_slice(body).map_err(|e| (400, "BadRequest", e.to_string()))?;
+    let mut body: Json = serde_json::from_slice(body).map_err(|e| (400, "BadRequest", e.to_string()))?;
+    if target.key.1 == "tokenreviews" {
+        body["status"] = token_review(&body["spec"]);
+    }
     if verb == "create" {
         let name = body["metadata"]["name"].as_str().map(str::to_owned);
         let generated = || {
@@ -186,6 +189,21 @@ async fn write(
     let object = shared.store.lock().unwrap().write(&target.key, subresource, write)?;
     shared.changed.send_modify(|n| *n += 1);
     Ok(json_response(if verb == "create" { 201 } else { 200 }, &object))
+}
+
+/// What is said about a token: `agent.NODE.token` is that of the agent of a node.
+fn token_review(spec: &Json) -> Json {
+    let token = spec["token"].as_str().unwrap_or_default();
+    match token.strip_prefix("agent.").and_then(|rest| rest.strip_suffix(".token")) {
+        None => json!({"authenticated": false}),
+        Some(node) => json!({
+            "authenticated": true, "audiences": spec["audiences"],
+            "user": {
+                "username": "system:serviceaccount:vedette:vedette-agent",
+                "extra": {"authentication.kubernetes.io/node-name": [node]},
+            },
+        }),
+    }
 }
 
 fn selected(target: &Target, key: &Key) -> bool {

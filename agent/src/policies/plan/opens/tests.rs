@@ -42,7 +42,7 @@ fn how_a_name_begins_or_ends() {
         ("fd.name startswith /var/lib/kubelet/pki/kubelet-client", Name::Begins(*b"kub")),
         ("fd.filename startswith id_", Name::Begins(*b"id_")),
         ("fd.name glob */.azure/msal_token_cache.*", Name::Begins(*b"msa")),
-        ("fd.filename endswith _key.pem", Name::Ends(*b".pem")),
+        ("fd.filename endswith _key.pem", Name::EndsLong(*b"ey.pem")),
         ("fd.name endswith .kdbx", Name::Ends(*b"kdbx")),
         ("fd.name glob */.aws/sso/*.json", Name::Ends(*b"json")),
         ("proc.exepath = /usr/bin/perl", Name::Program(b"perl".to_vec())),
