@@ -205,9 +205,16 @@ impl AlertLog for EmbeddedLog {
                     return Ok(entries);
                 }
                 let Some(segment) = index.segment_after(from) else {
-                    if from > after && let Some(last) = index.give_up(after, from) {
+                    if from > after
+                        && let Some(last) = index.give_up(after, from)
+                    {
                         // So that nobody waits for what will never be read.
-                        self.shared.last.send_if_modified(|seen| *seen != last && { *seen = last; true });
+                        self.shared.last.send_if_modified(|seen| {
+                            *seen != last && {
+                                *seen = last;
+                                true
+                            }
+                        });
                     }
                     return Ok(Vec::new());
                 };

@@ -48,8 +48,7 @@ impl Listener {
     pub async fn bind(listen: &Listen) -> io::Result<Self> {
         match listen {
             Listen::Tcp(address) => {
-                let socket =
-                    if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+                let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
                 // Else what a process before us has left behind keeps the address for a minute.
                 socket.set_reuseaddr(true)?;
                 socket.bind(*address)?;

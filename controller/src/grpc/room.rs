@@ -261,7 +261,9 @@ mod tests {
 
     type Chunks = mpsc::UnboundedSender<Result<Frame<Bytes>, Status>>;
 
-    fn stream(room: &RoomLayer) -> (Chunks, impl hyper::body::Body<Data = Bytes, Error = Status> + Unpin, Taken) {
+    fn stream(
+        room: &RoomLayer,
+    ) -> (Chunks, impl hyper::body::Body<Data = Bytes, Error = Status> + Unpin, Taken) {
         let (sender, chunks) = mpsc::unbounded_channel();
         let taken = Taken::default();
         let body = StreamBody::new(UnboundedReceiverStream::new(chunks));
