@@ -111,7 +111,7 @@ async fn who_never_reads_is_not_written_to_without_end() {
     for _ in 0..5 {
         let mut client = AlertServiceClient::new(controller.channel().await);
         for _ in 0..20 {
-            let request = v1::TailRequest { filter: None, backlog: 1000 };
+            let request = v1::TailRequest { backlog: 1000, ..Default::default() };
             match client.tail(with(OPERATOR, request)).await {
                 Ok(reader) => readers.push(reader),
                 Err(status) => refused.push(status.code()),
