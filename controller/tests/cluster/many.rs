@@ -23,9 +23,8 @@ async fn the_answers_of_all_nodes_are_a_few_writes() {
 
     let writes = || {
         let Server::Fake(api) = &cluster.server else { panic!("the server is in this process") };
-        let is_write = |call: &&api::Call| {
-            call.verb == "patch" && call.resource == "clustersecuritypolicies/status"
-        };
+        let is_write =
+            |call: &&api::Call| call.verb == "patch" && call.resource == "clustersecuritypolicies/status";
         api.calls().iter().filter(is_write).count()
     };
     let (before, begin) = (writes(), tokio::time::Instant::now());

@@ -2,7 +2,10 @@
 
 use std::process::Command;
 
-use super::{super::os, Case, act, at_home, created, in_copy_of_etc, linked, moved, named, read_and_draft};
+use super::{
+    super::{detached, os, perl},
+    Case, act, at_home, created, in_copy_of_etc, linked, moved, named, read_and_draft,
+};
 
 pub const CASES: &[Case] = &[
     Case {
@@ -57,6 +60,13 @@ pub const CASES: &[Case] = &[
         benign: &[act("read", |s| {
             s.run(Command::new("script").args(["-q", "-e", "-c", "cat /etc/skel/.bashrc", "/dev/null"]))
         })],
+    },
+    Case {
+        rule: "Another kernel loaded",
+        // With flags that no kernel takes, so nothing is loaded or unloaded.
+        attacks: &[act("by_memory", |s| perl(s, "syscall(246, 0, 0, 0, 0xff00)", &[""]))],
+        evasions: &[act("by_descriptors", |s| perl(s, "syscall(320, -1, -1, 0, 0, 0xff00)", &[""]))],
+        benign: &[act("asked", |s| s.shell("cat /sys/kernel/kexec_loaded >/dev/null 2>&1 || :", &[]))],
     },
     Case {
         rule: "Library forced into every program",
@@ -156,6 +166,29 @@ pub const CASES: &[Case] = &[
         benign: &[act("settings_of_a_project", |s| {
             let settings = s.file("project/.vscode/settings.json");
             s.shell("echo '{}' > \"$1\"", &[os(&settings)])
+        })],
+    },
+    Case {
+        rule: "Git hook written by a general tool",
+        attacks: &[act("post_checkout", |s| {
+            let hook = s.file("project/.git/hooks/post-checkout");
+            s.run(
+                detached("/bin/sh")
+                    .args(["-euc", "echo '#!/bin/sh' > \"$1\"; chmod 755 \"$1\"", "sh"])
+                    .arg(hook),
+            )
+        })],
+        evasions: &[act("tee", |s| {
+            let hook = s.file("project/.git/hooks/pre-push");
+            s.run(
+                detached("/bin/sh")
+                    .args(["-euc", "echo '#!/bin/sh' | tee \"$1\" > /dev/null", "sh"])
+                    .arg(hook),
+            )
+        })],
+        benign: &[act("copied", |s| {
+            let hook = s.file("project/.git/hooks/pre-commit");
+            s.run(detached("/bin/sh").args(["-euc", "cp /dev/null \"$1\"; cat \"$1\"", "sh"]).arg(hook))
         })],
     },
     Case {
