@@ -123,8 +123,7 @@ impl Agent {
                 let policies = manifest.documents.into_iter().map(|document| v1::PolicyStatus {
                     document: document.name,
                     generation: document.generation,
-                    active: 1,
-                    ..v1::PolicyStatus::default()
+                    ..Default::default()
                 });
                 let status = v1::BundleStatus {
                     running: digest.clone(),
