@@ -21,7 +21,7 @@ use prometheus_client::{
 use tokio::net::TcpListener;
 use vedette_abi::Kind;
 
-use crate::{identity::IdentityStats, sensor::Counters, stats::Stats};
+use crate::{identity::IdentityStats, sensor::Counters, spool::Figures, stats::Stats};
 
 /// What is served.
 pub struct Exposed {
@@ -37,8 +37,22 @@ pub struct Exposed {
     pub programs: Box<dyn Fn() -> (usize, usize) + Send + Sync>,
     /// Rules loaded.
     pub rules: Box<dyn Fn() -> usize + Send + Sync>,
+    /// How the way to the controller does, where there is one.
+    pub uplink: Option<Box<dyn Fn() -> UplinkFigures + Send + Sync>>,
     /// Whether everything is attached.
     pub ready: AtomicBool,
+}
+
+/// How the way to the controller does.
+pub struct UplinkFigures {
+    /// What waits, and what was given up.
+    pub spool: Figures,
+    /// Whether alerts can be sent now.
+    pub connected: bool,
+    /// How often the stream of alerts was opened.
+    pub connections: u64,
+    /// How often it was lost, or could not be opened.
+    pub failures: u64,
 }
 
 /// What a sink did.
@@ -202,9 +216,32 @@ impl Collector for Snapshot {
         let sinks = (self.0.sinks)();
         counter(e, "sink_written", "Alerts written, by sink").rows(sinks.iter().map(|s| ([("sink", s.name.as_str())], s.written)))?;
         counter(e, "sink_dropped", "Alerts that a sink could not take").rows(sinks.iter().map(|s| ([("sink", s.name.as_str())], s.dropped)))?;
-        Ok(())
+        match &self.0.uplink {
+            Some(uplink) => encode_uplink(e, &uplink()),
+            None => Ok(()),
+        }
     }
 }
+
+#[rustfmt::skip] // as above
+fn encode_uplink(e: &mut DescriptorEncoder<'_>, figures: &UplinkFigures) -> std::fmt::Result {
+    let spool = &figures.spool;
+    gauge(e, "spool_bytes", "Bytes of the spool's files").one(spool.bytes)?;
+    gauge(e, "spool_alerts", "Alerts that wait for the controller").one(spool.waiting)?;
+    let shed = PRIORITY_NAMES.iter().zip(spool.shed).map(|(name, count)| ([("priority", *name)], count));
+    counter(e, "spool_alerts_shed", "Alerts that the spool gave up, by priority").rows(shed)?;
+    counter(e, "spool_errors", "Failures of the disk under the spool").one(spool.errors)?;
+    counter(e, "spool_corrupt", "Records of the spool that were not as written").one(spool.corrupt)?;
+    counter(e, "uplink_alerts_acknowledged", "Alerts that the controller has").one(spool.arrived)?;
+    gauge(e, "uplink_connected", "1 while alerts can be sent to the controller").one(figures.connected.into())?;
+    counter(e, "uplink_reconnects", "How often the stream of alerts was opened again")
+        .one(figures.connections.saturating_sub(1))?;
+    counter(e, "uplink_failures", "How often the stream of alerts was lost or could not be opened").one(figures.failures)
+}
+
+/// Priorities as alerts have them, the most urgent first.
+const PRIORITY_NAMES: [&str; 8] =
+    ["Emergency", "Alert", "Critical", "Error", "Warning", "Notice", "Informational", "Debug"];
 
 /// Connections served at once; more wait in the listener's queue.
 const CONNECTIONS: usize = 16;
@@ -245,5 +282,53 @@ pub async fn serve(listener: TcpListener, exposed: Arc<Exposed>) {
             let _ = tokio::time::timeout(CONNECTION_TIME, connection).await;
             drop(slot);
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_way_to_the_controller_is_in_the_metrics() {
+        let uplink = || UplinkFigures {
+            spool: Figures {
+                bytes: 9000,
+                waiting: 7,
+                shed: [0, 0, 0, 0, 3, 0, 0, 5],
+                arrived: 40,
+                errors: 2,
+                corrupt: 1,
+                ..Figures::default()
+            },
+            connected: true,
+            connections: 3,
+            failures: 4,
+        };
+        let exposed = Exposed {
+            stats: Arc::default(),
+            identity: Arc::default(),
+            counters: Box::new(|| None),
+            sinks: Box::new(Vec::new),
+            programs: Box::new(|| (0, 0)),
+            rules: Box::new(|| 0),
+            uplink: Some(Box::new(uplink)),
+            ready: true.into(),
+        };
+        let text = Arc::new(exposed).text().unwrap();
+        for line in [
+            "vedette_spool_bytes 9000",
+            "vedette_spool_alerts 7",
+            "vedette_spool_alerts_shed_total{priority=\"Warning\"} 3",
+            "vedette_spool_alerts_shed_total{priority=\"Debug\"} 5",
+            "vedette_spool_errors_total 2",
+            "vedette_spool_corrupt_total 1",
+            "vedette_uplink_alerts_acknowledged_total 40",
+            "vedette_uplink_connected 1",
+            "vedette_uplink_reconnects_total 2",
+            "vedette_uplink_failures_total 4",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+        }
     }
 }

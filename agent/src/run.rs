@@ -257,6 +257,15 @@ fn exposed(parts: &Parts) -> Exposed {
             sinks.stats().into_iter().map(count).collect()
         }),
         rules: Box::new(move || rules.load(Relaxed)),
+        uplink: parts.uplink.as_ref().map(|uplink| {
+            let (spool, stats) = (Arc::clone(&uplink.spool), uplink.stats());
+            Box::new(move || metrics::UplinkFigures {
+                spool: spool.figures(),
+                connected: stats.connected.load(Relaxed),
+                connections: stats.connections.load(Relaxed),
+                failures: stats.failures.load(Relaxed),
+            }) as Box<dyn Fn() -> metrics::UplinkFigures + Send + Sync>
+        }),
         ready: false.into(),
     }
 }

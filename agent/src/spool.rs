@@ -42,6 +42,8 @@ pub struct SpoolError {
 /// A spool. One thread adds, another reads; each call takes it for a moment, or for as long as the disk takes.
 pub struct Spool {
     log: Mutex<Log<Directory>>,
+    /// As they were when the log was last let go: who only asks how it stands does not wait for the disk.
+    figures: Mutex<Figures>,
     committed: watch::Sender<u64>,
     id: String,
 }
@@ -63,8 +65,9 @@ impl Spool {
         getrandom::fill(&mut random).map_err(|error| fail(io::Error::other(error)))?;
         let log = Directory::open(path).and_then(|disk| Log::open(disk, limits, random)).map_err(fail)?;
         let id = log.id().iter().map(|byte| format!("{byte:02x}")).collect();
-        let (committed, _) = watch::channel(log.figures().committed);
-        Ok(Self { log: Mutex::new(log), committed, id })
+        let figures = log.figures();
+        let (committed, _) = watch::channel(figures.committed);
+        Ok(Self { log: Mutex::new(log), figures: Mutex::new(figures), committed, id })
     }
 
     /// Names the spool; another one begins when the disk was lost.
@@ -87,30 +90,24 @@ impl Spool {
     /// Adds what is no alert of this agent's engine: for tests and simulations.
     pub fn add_raw(&self, alert: &v1::Alert, time: u64) -> Appended {
         let priority = u8::try_from(alert.priority.saturating_sub(1)).unwrap_or(u8::MAX);
-        self.lock().append(priority, time, &alert.encode_to_vec())
+        self.with(|log| log.append(priority, time, &alert.encode_to_vec()))
     }
 
     /// Makes durable what was added, so that it can be read. Without `sync` it only says so.
     pub fn commit(&self, sync: bool) {
-        let mut log = self.lock();
-        if sync {
-            log.commit()
-        } else {
-            log.release()
-        }
-        self.committed.send_replace(log.figures().committed);
+        self.with(|log| if sync { log.commit() } else { log.release() });
+        self.committed.send_replace(self.figures().committed);
     }
 
     /// Makes everything durable for the end.
     pub fn close(&self) {
-        let mut log = self.lock();
-        log.close();
-        self.committed.send_replace(log.figures().committed);
+        self.with(Log::close);
+        self.committed.send_replace(self.figures().committed);
     }
 
     /// The next alerts, in order: at most `count`, and about `bytes`. One that cannot be understood is left out.
     pub fn read(&self, cursor: &mut Cursor, count: usize, bytes: usize) -> Vec<v1::Alert> {
-        let stored = self.lock().read(cursor, count, bytes);
+        let stored = self.with(|log| log.read(cursor, count, bytes));
         let decode = |stored: Stored| {
             let mut alert = v1::Alert::decode(stored.payload).ok()?;
             alert.sequence = stored.sequence;
@@ -121,33 +118,36 @@ impl Spool {
 
     /// Everything up to here has arrived, and may go.
     pub fn acknowledge(&self, sequence: u64) {
-        self.lock().acknowledge(sequence);
+        self.with(|log| log.acknowledge(sequence));
     }
 
     /// The reports of what was given up that are to be sent; the same until they are acknowledged.
     pub fn sheds(&self) -> Vec<Shed> {
-        self.lock().sheds()
+        self.with(Log::sheds)
     }
 
     /// The reports up to this number have arrived.
     pub fn acknowledge_sheds(&self, id: u64) {
-        self.lock().acknowledge_sheds(id);
+        self.with(|log| log.acknowledge_sheds(id));
     }
 
-    /// Figures.
+    /// Figures. They do not wait for the disk.
     pub fn figures(&self) -> Figures {
-        self.lock().figures()
+        *lock(&self.figures)
     }
 
     /// Does several things at once.
     pub(crate) fn with<T>(&self, act: impl FnOnce(&mut Log<Directory>) -> T) -> T {
-        act(&mut self.lock())
+        let mut log = lock(&self.log);
+        let done = act(&mut log);
+        *lock(&self.figures) = log.figures();
+        done
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, Log<Directory>> {
-        // Nothing under this lock panics halfway.
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// Nothing under these locks panics halfway.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<D: Disk> Log<D> {

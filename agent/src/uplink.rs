@@ -13,7 +13,14 @@ mod keys;
 mod push;
 mod watch;
 
-use std::{path::PathBuf, sync::Arc, thread::JoinHandle};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64},
+    },
+    thread::JoinHandle,
+};
 
 use tokio::sync::{mpsc, oneshot, watch as channels};
 use tokio_util::sync::CancellationToken;
@@ -82,9 +89,22 @@ pub struct Uplink {
     pub reported: Reported,
 }
 
+/// How the uplink does.
+#[derive(Debug, Default)]
+pub struct UplinkStats {
+    /// Whether alerts can be sent now.
+    pub connected: AtomicBool,
+    /// How often the stream of alerts was opened.
+    pub connections: AtomicU64,
+    /// How often it was lost, or could not be opened.
+    pub failures: AtomicU64,
+}
+
 /// A running uplink.
 #[derive(Debug)]
 pub struct Connected {
+    /// How it does.
+    pub stats: Arc<UplinkStats>,
     stop: CancellationToken,
     thread: JoinHandle<()>,
 }
@@ -110,15 +130,17 @@ impl Uplink {
         let stop = CancellationToken::new();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let token = stop.clone();
+        let stats = Arc::new(UplinkStats::default());
+        let told = Arc::clone(&stats);
         let thread = std::thread::Builder::new().name("vedette-uplink".to_owned()).spawn(move || {
-            runtime.block_on(self.run(keys, token));
+            runtime.block_on(self.run(keys, told, token));
             // A read of the spool may still be under way.
             runtime.shutdown_background();
         })?;
-        Ok(Connected { stop, thread })
+        Ok(Connected { stats, stop, thread })
     }
 
-    async fn run(self, keys: keys::Keys, stop: CancellationToken) {
+    async fn run(self, keys: keys::Keys, stats: Arc<UplinkStats>, stop: CancellationToken) {
         let client = channel::Client::new(&self.settings.url, &self.settings.credentials);
         let keys = Arc::new(std::sync::Mutex::new(keys));
         let introduced = Arc::new(tokio::sync::Notify::new());
@@ -142,7 +164,7 @@ impl Uplink {
             offers: self.offers,
             effective: self.effective,
         };
-        let push = push::Push { node: self.node, spool: self.spool };
+        let push = push::Push { node: self.node, spool: self.spool, stats };
         tokio::select! {
             () = stop.cancelled() => {}
             () = async { tokio::join!(hello.run(&client), watch.run(&client), push.run(&client)); } => {}

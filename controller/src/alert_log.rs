@@ -120,8 +120,8 @@ pub enum LogError {
 /// Keeps alerts durably and in order.
 #[async_trait]
 pub trait AlertLog: Send + Sync + 'static {
-    /// Appends the entries and returns when they are durable. What the log has already (by uid, within what it
-    /// remembers) is left out and counted.
+    /// Appends the entries and returns when they are durable. What the log has already of the same node (by uid, within
+    /// what it remembers) is left out and counted.
     ///
     /// # Errors
     /// The log is full, or its store fails; then none of them counts as accepted, though some may be there.

@@ -145,6 +145,8 @@ pub struct Limits {
     pub bytes_per_second: u32,
     /// Most agents that are remembered.
     pub agents: usize,
+    /// How often it is asked whether who has an open stream may still have it, in seconds.
+    pub recheck_seconds: u32,
 }
 
 impl Default for Limits {
@@ -156,6 +158,7 @@ impl Default for Limits {
             alerts_per_second: 2_000,
             bytes_per_second: 16 << 20,
             agents: 20_000,
+            recheck_seconds: 60,
         }
     }
 }

@@ -157,8 +157,13 @@ impl Services {
         let agents = Agents::new(Arc::clone(&self.registry), Arc::clone(&self.bundles));
         let controller =
             status::Controller::new(self.about, Arc::clone(&self.log), Arc::clone(&self.policies));
-        let policies =
-            policy::Policies::new(self.policies, self.bundles, Arc::clone(&self.registry), stop.clone());
+        let policies = policy::Policies::new(
+            self.policies,
+            self.bundles,
+            Arc::clone(&self.registry),
+            limits,
+            stop.clone(),
+        );
         let alerts =
             alerts::Alerts::new(self.log, ingest, self.registry, self.counters, limits, stop.clone());
         let (health, health_server) = tonic_health::server::health_reporter();

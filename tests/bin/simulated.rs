@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, watch};
 use vedette_agent::{
     sink::SyncPolicy,
     spool::{Appended, Limits, Spool},
-    uplink::{Credentials, Effective, Losses, Reported, Store, Uplink, UplinkSettings},
+    uplink::{Authority, Credentials, Effective, Losses, Reported, Store, Uplink, UplinkSettings},
 };
 use vedette_e2e::simulated::{Done, alert, node_name};
 
@@ -71,7 +71,8 @@ impl Agent {
         let running = store.load(None).map(Arc::new);
         let (offers, mut offered) = mpsc::channel(1);
         let (effective, seen) = watch::channel(Effective::default());
-        let credentials = Credentials { ca: Some(self.ca), token: Some(self.token), certificate: None };
+        let ca = Authority { file: self.ca, config_map: None };
+        let credentials = Credentials { ca: Some(ca), token: Some(self.token), certificate: None };
         let settings = UplinkSettings {
             url: self.url.parse().unwrap(),
             credentials,

@@ -157,6 +157,8 @@ struct Link {
 
 /// The way to the controller.
 pub struct Linked {
+    /// What is sent.
+    pub spool: Arc<Spool>,
     connected: Connected,
     /// New bundles.
     pub offers: mpsc::Receiver<Offer>,
@@ -185,6 +187,7 @@ impl Link {
     ) -> Result<Linked, RunError> {
         let (offers, received) = mpsc::channel(1);
         let (effective, seen) = watch::channel(effective);
+        let spool = Arc::clone(&self.spool);
         let connected = Uplink {
             settings: self.settings,
             node,
@@ -197,11 +200,16 @@ impl Link {
         }
         .start()
         .map_err(RunError::input)?;
-        Ok(Linked { connected, offers: received, effective, bundle: self.bundle })
+        Ok(Linked { spool, connected, offers: received, effective, bundle: self.bundle })
     }
 }
 
 impl Linked {
+    /// How the uplink does.
+    pub fn stats(&self) -> Arc<uplink::UplinkStats> {
+        Arc::clone(&self.connected.stats)
+    }
+
     /// Whether it has ended on its own.
     pub fn has_ended(&self) -> bool {
         self.connected.has_ended()

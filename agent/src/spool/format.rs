@@ -140,10 +140,51 @@ pub struct Scan {
     pub tail: usize,
 }
 
+/// How far apart the numbers of two records of a segment may be: each start of the agent leaves out a million. Where the
+/// beginning of a record is looked for, what is further away is taken for chance.
+const FURTHEST: u64 = 1 << 32;
+/// Bytes that are held against checksums at most while the beginning of a record is looked for.
+const SEARCHED: usize = 64 << 20;
+
+/// Where the next good record begins, from this place on, if there is one: a length that is spoilt does not tell.
+fn next_good(bytes: &[u8], from: usize, least: u64, searched: &mut usize) -> Option<usize> {
+    for at in from..(bytes.len() + 1).saturating_sub(RECORD_HEADER) {
+        let rest = &bytes[at..];
+        let Some((head, _)) = rest.split_first_chunk::<RECORD_HEADER>() else { break };
+        let length = u32::from_le_bytes(std::array::from_fn(|i| head[i])) as usize;
+        let sequence = u64::from_le_bytes(std::array::from_fn(|i| head[8 + i]));
+        let likely = sequence >= least && sequence - least < FURTHEST;
+        if !likely || length > MAX_PAYLOAD || length > rest.len() - RECORD_HEADER {
+            continue;
+        }
+        *searched += length + RECORD_HEADER;
+        if *searched > SEARCHED {
+            break;
+        }
+        if matches!(parse(rest), Parsed::Record(_)) {
+            return Some(at);
+        }
+    }
+    None
+}
+
+/// How many records lie between two places, as far as their lengths tell.
+fn count_bad(bytes: &[u8], from: usize, to: usize) -> u64 {
+    let (mut at, mut count) = (from, 0);
+    while at < to {
+        match parse(&bytes[at..]) {
+            Parsed::Bad(next) if at + next <= to => (at, count) = (at + next, count + 1),
+            _ => return 1,
+        }
+    }
+    count
+}
+
 /// Reads all of a segment behind its header; payloads are places in `bytes`. Numbers that do not grow make a record bad.
+/// Behind a record that is not as it was written, the next good one is looked for.
 pub fn scan(bytes: &[u8], first: u64) -> Scan {
     let mut scan = Scan { end: SEGMENT_HEADER.min(bytes.len()), ..Scan::default() };
-    let (mut at, mut bad, mut least) = (scan.end, 0, first);
+    let (mut at, mut bad, mut least, mut searched) = (scan.end, 0, first, 0);
     loop {
         let rest = bytes.get(at..).unwrap_or_default();
         match parse(rest) {
@@ -159,11 +200,12 @@ pub fn scan(bytes: &[u8], first: u64) -> Scan {
                 bad += 1;
                 at += record.payload.end;
             }
-            Parsed::Bad(next) => {
-                bad += 1;
-                at += next;
+            Parsed::Bad(_) | Parsed::Short(_) | Parsed::Nonsense => {
+                let Some(next) = next_good(bytes, at + 1, least, &mut searched) else { break };
+                bad += count_bad(bytes, at, next);
+                at = next;
             }
-            Parsed::End | Parsed::Short(_) | Parsed::Nonsense => break,
+            Parsed::End => break,
         }
     }
     scan.tail = bytes.len() - scan.end;

@@ -61,6 +61,8 @@ pub struct Figures {
     pub waiting: u64,
     /// Alerts given up since the start, by priority.
     pub shed: [u64; PRIORITIES],
+    /// Alerts that have arrived since the start.
+    pub arrived: u64,
     /// Failures of the disk since the start.
     pub errors: u64,
     /// Records that were not as written, and segments that could not be read, since the start.
@@ -111,8 +113,17 @@ impl<D: Disk> Log<D> {
 
     /// Figures.
     pub fn figures(&self) -> Figures {
-        let waiting = self.chains.iter().flatten().map(|segment| segment.waiting).sum();
-        Figures { bytes: self.bytes(), waiting, acknowledged: self.state.acknowledged, ..self.figures }
+        Figures {
+            bytes: self.bytes(),
+            waiting: self.waiting(),
+            acknowledged: self.state.acknowledged,
+            ..self.figures
+        }
+    }
+
+    /// Alerts that have not been acknowledged.
+    fn waiting(&self) -> u64 {
+        self.chains.iter().flatten().map(|segment| segment.waiting).sum()
     }
 
     /// Adds an alert: priority below [`PRIORITIES`], time in nanoseconds of the Unix epoch. It never fails: what cannot be
@@ -171,6 +182,7 @@ impl<D: Disk> Log<D> {
             return;
         }
         self.state.acknowledged = sequence;
+        let before = self.waiting();
         let mut gone = Vec::new();
         for chain in &mut self.chains {
             for segment in chain.iter_mut() {
@@ -181,6 +193,7 @@ impl<D: Disk> Log<D> {
                 gone.extend(chain.pop_front());
             }
         }
+        self.figures.arrived += before.saturating_sub(self.waiting());
         if !gone.is_empty() {
             // First the number is kept, then the files go: so no number is ever given away twice.
             self.save();

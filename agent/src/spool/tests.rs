@@ -164,6 +164,71 @@ fn what_the_disk_has_spoilt_is_left_out_and_reported() {
 }
 
 #[test]
+fn a_length_that_is_spoilt_costs_one_record_and_not_those_behind_it() {
+    let record = RECORD_HEADER + 120;
+    // Each byte of the length of the third record: shorter, longer, longer than the segment, longer than any record.
+    for byte in 0..4 {
+        let disk = FaultyDisk::default();
+        let mut log = open(&disk);
+        for number in 0..8u8 {
+            log.append(3, 5, &[number; 120]);
+        }
+        log.commit();
+        let name = super::disk::Disk::list(&disk).unwrap().into_iter().find(|n| n.ends_with("seg")).unwrap();
+        disk.spoil(&name, SEGMENT_HEADER + 2 * record + byte);
+        // While it runs, and after a restart.
+        assert_eq!(numbers(&mut log), [1, 2, 4, 5, 6, 7, 8], "{byte}");
+        assert_eq!((log.figures().shed[3], log.sheds()[0].count), (1, 1), "{byte}");
+        drop(log);
+        let mut log = open(&disk);
+        assert_eq!(numbers(&mut log), [1, 2, 4, 5, 6, 7, 8], "{byte}");
+        assert_eq!(log.figures().corrupt, 1, "{byte}");
+    }
+}
+
+#[test]
+fn records_that_are_spoilt_together_are_counted() {
+    let mut segment = format::SegmentHeader { priority: 3, spool: [1; 16], first: 5 }.encode().to_vec();
+    for sequence in 5..10 {
+        format::encode_record(sequence, 6, &[9; 50], &mut segment);
+    }
+    for number in [1, 2] {
+        segment[SEGMENT_HEADER + number * (RECORD_HEADER + 50) + RECORD_HEADER] ^= 1;
+    }
+    let scan = format::scan(&segment, 5);
+    let sequences: Vec<u64> = scan.records.iter().map(|(record, _)| record.sequence).collect();
+    assert_eq!((sequences, scan.bad, scan.tail), (vec![5, 8, 9], 2, 0));
+}
+
+#[test]
+fn who_asks_how_it_stands_does_not_wait_for_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let spool = std::sync::Arc::new(Spool::open(dir.path(), Limits::of(1 << 20)).unwrap());
+    spool.add_raw(&vedette_proto::v1::Alert { uid: "u".into(), priority: 3, ..Default::default() }, 5);
+    spool.commit(true);
+    let (busy, is_busy) = std::sync::mpsc::channel();
+    let (done, wait) = std::sync::mpsc::channel::<()>();
+    let at_work = std::sync::Arc::clone(&spool);
+    let disk = std::thread::spawn(move || {
+        at_work.with(|_| {
+            busy.send(()).unwrap();
+            // As a disk that takes its time.
+            wait.recv().unwrap();
+        });
+    });
+    is_busy.recv().unwrap();
+    let (told, figures) = std::sync::mpsc::channel();
+    let asking = std::sync::Arc::clone(&spool);
+    std::thread::spawn(move || told.send(asking.figures()));
+    let figures = figures.recv_timeout(std::time::Duration::from_secs(10)).unwrap();
+    done.send(()).unwrap();
+    disk.join().unwrap();
+    assert_eq!((figures.waiting, figures.committed, figures.arrived), (1, 1, 0));
+    spool.acknowledge(1);
+    assert_eq!((spool.figures().waiting, spool.figures().arrived), (0, 1));
+}
+
+#[test]
 fn what_waited_in_a_spool_that_lost_its_name_is_reported() {
     use super::disk::Disk;
     let disk = FaultyDisk::default();

@@ -3,14 +3,17 @@
 //! Batches go up in order, a few before the first is acknowledged; each acknowledgement lets the spool forget. When the
 //! stream ends, the next one begins after what was acknowledged, so everything arrives at least once, and in order.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use tokio::{sync::mpsc, task::spawn_blocking, time::Instant};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 use vedette_proto::v1::{self, push_request::Message};
 
-use super::{backoff::Backoff, channel::Client};
+use super::{UplinkStats, backoff::Backoff, channel::Client};
 use crate::spool::{Cursor, Shed, Spool};
 
 /// Alerts and bytes of a batch.
@@ -24,6 +27,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 pub(super) struct Push {
     pub node: String,
     pub spool: Arc<Spool>,
+    pub stats: Arc<UplinkStats>,
 }
 
 /// What was sent and is not acknowledged.
@@ -44,6 +48,8 @@ impl Push {
                 Ok(()) => Status::unavailable("the controller has ended the stream"),
                 Err(error) => error,
             };
+            self.stats.connected.store(false, Relaxed);
+            self.stats.failures.fetch_add(1, Relaxed);
             if let Some(until) = pause.take() {
                 tokio::time::sleep_until(until).await;
             }
@@ -70,6 +76,8 @@ impl Push {
         let mut answers = client.alerts().push(ReceiverStream::new(requests)).await?.into_inner();
         let Some(first) = answers.message().await? else { return Ok(()) };
         backoff.connected();
+        self.stats.connections.fetch_add(1, Relaxed);
+        self.stats.connected.store(true, Relaxed);
         self.acknowledge(&first).await?;
         let mut cursor = Cursor::after(acknowledged.max(first.acknowledged));
         let mut flight = Flight::default();

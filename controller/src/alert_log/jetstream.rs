@@ -162,7 +162,7 @@ impl JetStreamLog {
             };
             let meta = serde_json::to_string(&meta).map_err(|error| Failure::Other(error.to_string()))?;
             let mut headers = HeaderMap::new();
-            headers.insert(NATS_MESSAGE_ID, &*message_id(&entry.uid));
+            headers.insert(NATS_MESSAGE_ID, &*message_id(&format!("{}/{}", entry.node, entry.uid)));
             headers.insert(META, meta.as_str());
             let subject = format!("{}.{}", self.options.subject, token(&entry.node));
             let sent = self.jetstream.publish_with_headers(subject, headers, entry.json.clone()).await;

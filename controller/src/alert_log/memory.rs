@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use async_trait::async_trait;
@@ -21,7 +21,7 @@ pub struct MemoryLog {
 #[derive(Debug, Default)]
 struct State {
     entries: VecDeque<(Position, Entry)>,
-    uids: BTreeSet<String>,
+    uids: BTreeSet<(Arc<str>, String)>,
     bytes: u64,
     last: Position,
     cursors: BTreeMap<String, Position>,
@@ -53,7 +53,7 @@ impl State {
                 return false;
             };
             self.bytes -= entry.size() as u64;
-            self.uids.remove(&entry.uid);
+            self.uids.remove(&(entry.node, entry.uid));
         }
         true
     }
@@ -67,7 +67,10 @@ impl AlertLog for MemoryLog {
         let given = entries.len();
         let mut seen = BTreeSet::new();
         let mut new = entries;
-        new.retain(|entry| !state.uids.contains(&entry.uid) && seen.insert(entry.uid.clone()));
+        new.retain(|entry| {
+            let key = (Arc::clone(&entry.node), entry.uid.clone());
+            !state.uids.contains(&key) && seen.insert(key)
+        });
         let wanted = new.iter().map(|entry| entry.size() as u64).sum();
         if !state.make_room(wanted, self.limit) {
             return Err(LogError::Full { used: state.bytes, limit: self.limit });
@@ -75,7 +78,7 @@ impl AlertLog for MemoryLog {
         let written = new.len();
         for entry in new {
             state.last += 1;
-            state.uids.insert(entry.uid.clone());
+            state.uids.insert((Arc::clone(&entry.node), entry.uid.clone()));
             let position = state.last;
             state.entries.push_back((position, entry));
         }

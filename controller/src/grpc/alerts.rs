@@ -82,6 +82,7 @@ impl AlertService for Alerts {
     ) -> Result<Response<Self::PushStream>, Status> {
         let identity = auth::caller(&request)?;
         auth::agent(&identity)?;
+        let lost = auth::watch(&request, &identity, &self.limits)?;
         let taken = request.extensions().get::<Taken>().cloned().unwrap_or_default();
         let mut incoming = request.into_inner();
         let first = tokio::time::timeout(super::FIRST_MESSAGE, incoming.message());
@@ -106,6 +107,7 @@ impl AlertService for Alerts {
             taken,
             node: hello.node.into(),
             spool: hello.spool,
+            lost,
             out,
         };
         tokio::spawn(pusher.run(incoming, self.stop.clone()));
@@ -113,7 +115,9 @@ impl AlertService for Alerts {
     }
 
     async fn tail(&self, request: Request<v1::TailRequest>) -> Result<Response<Self::TailStream>, Status> {
-        auth::operator(&auth::caller(&request)?)?;
+        let identity = auth::caller(&request)?;
+        auth::operator(&identity)?;
+        let lost = auth::watch(&request, &identity, &self.limits)?;
         let request = request.into_inner();
         let filter = Filter::new(request.filter)?;
         let slot = Arc::clone(&self.readers)
@@ -142,6 +146,7 @@ impl AlertService for Alerts {
             let end = tokio::select! {
                 ended = tail => ended.map_err(broken),
                 () = stop.cancelled() => Err(Status::unavailable("the controller stops")),
+                Ok(status) = lost => Err(status),
                 () = out.closed() => return,
             };
             if let Err(status) = end {

@@ -5,15 +5,18 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use bytes::Bytes;
 use hyper::{Request, Response, header::AUTHORIZATION};
-use tonic::Status;
+use tokio::sync::oneshot;
+use tonic::{Code, Status};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::listener::Peer;
+use crate::config::Limits;
 use crate::identity::{AuthError, Chain, Credentials, Identity, Role, is_node_name};
 
 /// Puts an [`Identity`] into the extensions of each call, or refuses it. Health is for everybody.
@@ -70,12 +73,65 @@ where
             match identify(&chain, token.as_deref(), certificate.as_deref()).await {
                 Ok(identity) => {
                     request.extensions_mut().insert(identity);
+                    request.extensions_mut().insert(Proof { chain, token, certificate });
                     inner.call(request).await
                 }
                 Err(status) => Ok(status.into_http()),
             }
         })
     }
+}
+
+/// What a caller has shown, and who has looked at it.
+#[derive(Clone)]
+struct Proof {
+    chain: Arc<Chain>,
+    token: Option<String>,
+    certificate: Option<Bytes>,
+}
+
+impl Proof {
+    /// Whether it still is good for the same.
+    async fn check(&self, identity: &Identity) -> Result<(), Status> {
+        match identify(&self.chain, self.token.as_deref(), self.certificate.as_deref()).await {
+            Ok(now) if now.role == identity.role => Ok(()),
+            Ok(_) => Err(Status::permission_denied("these credentials are for something else by now")),
+            // Who cannot be asked about has not been refused.
+            Err(status) if status.code() == Code::Unavailable => Ok(()),
+            Err(status) => Err(status),
+        }
+    }
+}
+
+/// Looks now and then whether the caller of a stream may still have it, for as long as somebody waits for the answer: a
+/// token is taken back, or expires, and the stream that was opened with it must end.
+///
+/// # Errors
+/// Nobody has said who calls.
+pub fn watch<T>(
+    request: &tonic::Request<T>,
+    identity: &Identity,
+    limits: &Limits,
+) -> Result<oneshot::Receiver<Status>, Status> {
+    let proof = request.extensions().get::<Proof>().cloned();
+    let proof = proof.ok_or_else(|| Status::unauthenticated("it is not known who calls"))?;
+    let (mut lost, told) = oneshot::channel();
+    let (identity, every) = (identity.clone(), Duration::from_secs(limits.recheck_seconds.max(1).into()));
+    tokio::spawn(async move {
+        loop {
+            // Spread, so that those who came together are not looked at together.
+            let pause = every.mul_f64(0.75 + fastrand::f64() / 2.0);
+            tokio::select! {
+                () = lost.closed() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+            if let Err(status) = proof.check(&identity).await {
+                let _ = lost.send(status);
+                return;
+            }
+        }
+    });
+    Ok(told)
 }
 
 /// The token and the certificate that a caller shows.

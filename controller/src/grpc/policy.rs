@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, pin::Pin, sync::Arc};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_stream::{Stream, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     bundle::{Bundle, Bundles},
+    config::Limits,
     policies::{NodePolicies, NodeReport, PolicyReport, PolicySource, RuleState},
 };
 
@@ -28,6 +29,7 @@ pub struct Policies {
     source: Arc<dyn PolicySource>,
     bundles: Arc<Bundles>,
     registry: Arc<Registry>,
+    limits: Limits,
     stop: CancellationToken,
 }
 
@@ -43,9 +45,10 @@ impl Policies {
         source: Arc<dyn PolicySource>,
         bundles: Arc<Bundles>,
         registry: Arc<Registry>,
+        limits: Limits,
         stop: CancellationToken,
     ) -> Self {
-        Self { source, bundles, registry, stop }
+        Self { source, bundles, registry, limits, stop }
     }
 }
 
@@ -59,6 +62,7 @@ impl PolicyService for Policies {
     ) -> Result<Response<Self::WatchStream>, Status> {
         let identity = auth::caller(&request)?;
         auth::agent(&identity)?;
+        let lost = auth::watch(&request, &identity, &self.limits)?;
         let mut incoming = request.into_inner();
         let first = tokio::time::timeout(super::FIRST_MESSAGE, incoming.message());
         let first = first.await.map_err(|_| Status::deadline_exceeded("the hello did not come"))??;
@@ -76,6 +80,7 @@ impl PolicyService for Policies {
             serial: hello.serial,
             has: hello.documents.into_iter().take(DIGESTS).collect(),
             sent: None,
+            lost,
             out,
         };
         tokio::spawn(watcher.run(incoming, self.stop.clone()));
@@ -95,6 +100,8 @@ struct Watcher {
     /// Digests of the documents that the agent had when it came; what it was sent since is in `sent`.
     has: HashSet<String>,
     sent: Option<Arc<Bundle>>,
+    /// Told when the agent may not have policies any more.
+    lost: oneshot::Receiver<Status>,
     out: mpsc::Sender<Result<v1::WatchResponse, Status>>,
 }
 
@@ -115,6 +122,7 @@ impl Watcher {
                     break Some(Status::aborted("another stream of this node has taken the place of this one"));
                 }
                 () = self.out.closed() => break None,
+                Ok(status) = &mut self.lost => break Some(status),
                 changed = changes.changed() => match changed {
                     Ok(()) => continue,
                     Err(_) => break Some(Status::unavailable("the controller stops")),

@@ -4,7 +4,7 @@ use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use serde::Deserialize;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 use vedette_proto::v1::{self, push_request::Message};
@@ -45,6 +45,8 @@ pub(super) struct Pusher {
     pub spool: String,
     /// Everything up to here is durable.
     pub acknowledged: u64,
+    /// Told when the agent may not speak any more.
+    pub lost: oneshot::Receiver<Status>,
     pub out: mpsc::Sender<Result<v1::PushResponse, Status>>,
 }
 
@@ -63,6 +65,7 @@ impl Pusher {
                     return self.end(Status::aborted(why)).await;
                 }
                 () = self.out.closed() => return,
+                Ok(status) = &mut self.lost => return self.end(status).await,
                 message = incoming.message() => message,
             };
             let batch = match message {
@@ -154,6 +157,26 @@ impl Pusher {
 struct Necessary<'a> {
     #[serde(borrow)]
     uid: Cow<'a, str>,
+    /// The node, as the alert has it.
+    #[serde(borrow, default)]
+    hostname: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    k8s: Option<Place<'a>>,
+}
+
+/// The node once more, in a cluster.
+#[derive(Deserialize)]
+struct Place<'a> {
+    #[serde(borrow, default)]
+    node: Option<Cow<'a, str>>,
+}
+
+impl Necessary<'_> {
+    /// Whether it names no other node.
+    fn is_of(&self, node: &str) -> bool {
+        let place = self.k8s.as_ref().and_then(|place| place.node.as_ref());
+        self.hostname.iter().chain(place).all(|name| **name == *node)
+    }
 }
 
 /// The log's entry of an alert.
@@ -166,8 +189,11 @@ fn entry(node: &Arc<str>, alert: &v1::Alert) -> Result<Entry, String> {
         return Err(bad("its JSON is no object"));
     }
     match serde_json::from_slice::<Necessary<'_>>(&alert.json) {
-        Ok(necessary) if necessary.uid == alert.uid => {}
-        Ok(_) => return Err(bad("its JSON has another uid")),
+        Ok(necessary) if necessary.uid != alert.uid => return Err(bad("its JSON has another uid")),
+        Ok(necessary) if !necessary.is_of(node) => {
+            return Err(bad("its JSON is of another node"));
+        }
+        Ok(_) => {}
         Err(error) => return Err(bad(&format!("its JSON: {error}"))),
     }
     let time = alert.time.and_then(|time| Timestamp::new(time.seconds, time.nanos).ok());
@@ -193,7 +219,7 @@ mod tests {
             uid: "u1".into(),
             sequence: 7,
             time: Some(prost_types::Timestamp { seconds: 5, nanos: 6 }),
-            json: r#"{"rule":"r","uid":"u1","output_fields":{"a":[1,2]}}"#.into(),
+            json: r#"{"rule":"r","uid":"u1","hostname":"n","output_fields":{"a":[1,2]}}"#.into(),
             ..Default::default()
         };
         let node: Arc<str> = "n".into();
@@ -207,6 +233,9 @@ mod tests {
             v1::Alert { time: Some(prost_types::Timestamp { seconds: i64::MAX, nanos: 0 }), ..good.clone() },
             v1::Alert { json: r#"{"uid":"u1""#.into(), ..good.clone() },
             v1::Alert { json: r#"["u1"]"#.into(), ..good.clone() },
+            v1::Alert { json: r#"{"uid":"u1","hostname":"n2"}"#.into(), ..good.clone() },
+            v1::Alert { json: r#"{"uid":"u1","k8s":{"node":"n2"}}"#.into(), ..good.clone() },
+            v1::Alert { json: r#"{"uid":"u1","hostname":"n2","hostname":"n"}"#.into(), ..good.clone() },
             v1::Alert { json: vec![b'['; 100_000].into(), ..good.clone() },
             v1::Alert { json: vec![0xff; 10].into(), ..good },
         ];

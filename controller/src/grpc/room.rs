@@ -27,7 +27,7 @@ use tower_service::Service;
 const ROOM: usize = 128 << 20;
 /// Bytes that are counted as one.
 const UNIT: usize = 1 << 10;
-/// Longest time that a message may take from its first byte to its last.
+/// Longest time that a message may take from its first byte to its last while others wait for room.
 const MESSAGE: Duration = Duration::from_secs(10);
 /// Bytes before each message: a flag, and the length.
 const PREFIX: usize = 5;
@@ -160,8 +160,13 @@ where
             }
             let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) else {
                 let Some(deadline) = &mut this.deadline else { return Poll::Pending };
-                // Who has room and sends nothing takes it from others.
                 ready!(deadline.as_mut().poll(cx));
+                if this.room.available_permits() > 0 {
+                    // Nobody waits for it: a slow line is no fault.
+                    this.deadline = Some(Box::pin(sleep(MESSAGE)));
+                    continue;
+                }
+                // Who has room and sends nothing takes it from others.
                 return Poll::Ready(Some(Err(Status::deadline_exceeded("a message took too long"))));
             };
             let Some(frame) = frame else { return Poll::Ready(None) };
@@ -309,6 +314,10 @@ mod tests {
         assert!(tokio::time::timeout(10 * MESSAGE, body.frame()).await.is_err());
         give(&one, &whole[..1000]);
         assert!(body.frame().await.unwrap().is_ok());
+        assert!(tokio::time::timeout(10 * MESSAGE, body.frame()).await.is_err(), "nobody else wants to");
+        let (other, mut full, _taken) = stream(&room);
+        give(&other, &message(98 << 10));
+        assert!(tokio::time::timeout(Duration::from_millis(1), full.frame()).await.is_err());
         let error = body.frame().await.unwrap().unwrap_err();
         assert_eq!(error.code(), tonic::Code::DeadlineExceeded);
     }

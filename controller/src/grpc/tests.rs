@@ -58,7 +58,7 @@ struct Running {
     given: Arc<Given>,
     stop: CancellationToken,
     served: tokio::task::JoinHandle<Result<(), ServeError>>,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
 }
 
 const AGENT: &str = "agent-token-of-n1-0";
@@ -75,7 +75,7 @@ async fn start() -> Running {
         reports: watch::Sender::new(None),
     });
     let signer = Signer::load(&SecretFiles::new(dir.path())).await.unwrap();
-    let limits = Limits::default();
+    let limits = Limits { recheck_seconds: 1, ..Limits::default() };
     let listener = Listener::bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();
     let Listen::Tcp(address) = listener.address().unwrap() else { panic!("TCP was asked for") };
     let stop = CancellationToken::new();
@@ -91,7 +91,7 @@ async fn start() -> Running {
         tls: None,
     };
     let served = tokio::spawn(services.serve(listener, stop.clone()));
-    Running { address: format!("http://{address}"), log, given, stop, served, _dir: dir }
+    Running { address: format!("http://{address}"), log, given, stop, served, dir }
 }
 
 impl Running {
@@ -234,5 +234,32 @@ async fn a_change_of_policies_reaches_the_agent_and_its_answer_the_source() {
     drop((out, bundles));
     let gone = reports.wait_for(|report| report.as_ref().is_some_and(|(_, report)| report.is_none()));
     tokio::time::timeout(PATIENCE, gone).await.unwrap().unwrap();
+    running.end().await;
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_its_token_is_taken_back() {
+    let running = start().await;
+    running.given.set(&["a"]);
+    let channel = running.channel().await;
+    let (_out, mut answers) = push(&channel, "n1").await.unwrap();
+    assert_eq!(answers.message().await.unwrap().unwrap().acknowledged, 0);
+    let (out, requests) = mpsc::channel(8);
+    let hello = v1::WatchHello { node: "n1".into(), ..Default::default() };
+    out.send(v1::WatchRequest { message: Some(watch_request::Message::Hello(hello)) }).await.unwrap();
+    let mut policies = PolicyServiceClient::new(channel.clone());
+    let mut bundles = policies.watch(with(AGENT, ReceiverStream::new(requests))).await.unwrap().into_inner();
+    assert!(bundles.message().await.unwrap().is_some());
+    let tail = v1::TailRequest::default();
+    let mut alerts = AlertServiceClient::new(channel);
+    let mut tail = alerts.tail(with(OPERATOR, tail)).await.unwrap().into_inner();
+
+    // The operator's stays, the agent's goes.
+    std::fs::write(running.dir.path().join("tokens"), format!("operator soc {OPERATOR}\n")).unwrap();
+    let end = tokio::time::timeout(PATIENCE, answers.message()).await.unwrap().unwrap_err();
+    assert_eq!(end.code(), Code::Unauthenticated);
+    let end = tokio::time::timeout(PATIENCE, bundles.message()).await.unwrap().unwrap_err();
+    assert_eq!(end.code(), Code::Unauthenticated);
+    assert!(tokio::time::timeout(Duration::from_millis(10), tail.message()).await.is_err());
     running.end().await;
 }

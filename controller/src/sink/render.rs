@@ -1,5 +1,7 @@
 //! Alerts in the format of a sink.
 
+use std::sync::OnceLock;
+
 use bytes::Bytes;
 use serde::de::IgnoredAny;
 use vedette_event::alert::{self, Alert};
@@ -14,8 +16,8 @@ pub struct Item {
     pub position: Position,
     /// The alert as the log has it.
     pub entry: Entry,
-    /// The alert, as far as this version can read it; agents may be newer.
-    pub alert: Option<Box<Alert>>,
+    /// The alert read, once somebody has asked for it.
+    alert: OnceLock<Option<Box<Alert>>>,
     /// The alert in the format of the sink: one line, without a line feed.
     pub body: Bytes,
 }
@@ -24,28 +26,39 @@ impl Item {
     /// Puts an entry of the log into a format. If it cannot be had in that format, its body is empty, and the reason is
     /// there.
     pub(super) fn new(position: Position, entry: Entry, format: Format) -> (Self, Option<String>) {
-        let read = serde_json::from_slice::<Box<Alert>>(&entry.json).map_err(|error| error.to_string());
-        let body = match &read {
-            Ok(alert) => render(&entry, alert, format),
-            // What other versions say can be passed on as it is.
-            Err(_) if format == Format::Vedette && is_json(&entry.json) => Ok(one_line(&entry.json)),
-            Err(error) => Err(format!("the alert cannot be read: {error}")),
+        let mut alert = OnceLock::new();
+        let body = match format {
+            // The agent's own words: they may say more than this version knows, and reading them takes its time.
+            Format::Vedette if is_json(&entry.json) => Ok(one_line(&entry.json)),
+            _ => match serde_json::from_slice::<Box<Alert>>(&entry.json) {
+                Ok(read) => {
+                    let body = render(&entry, &read, format);
+                    alert = OnceLock::from(Some(read));
+                    body
+                }
+                Err(error) => Err(format!("the alert cannot be read: {error}")),
+            },
         };
         let (body, error) = match body {
             Ok(body) => (body, None),
             Err(error) => (Bytes::new(), Some(error)),
         };
-        (Self { position, entry, alert: read.ok(), body }, error)
+        (Self { position, entry, alert, body }, error)
+    }
+
+    /// The alert, as far as this version can read it; agents may be newer.
+    pub fn alert(&self) -> Option<&Alert> {
+        self.alert.get_or_init(|| serde_json::from_slice(&self.entry.json).ok()).as_deref()
     }
 
     /// Its priority; without one, that of a notice.
     pub fn priority(&self) -> alert::Priority {
-        self.alert.as_ref().map_or(alert::Priority::Notice, |alert| alert.priority)
+        self.alert().map_or(alert::Priority::Notice, |alert| alert.priority)
     }
 
     /// The host that it is about; the node's name, if nothing else is known.
     pub fn hostname(&self) -> &str {
-        self.alert.as_ref().map_or(&self.entry.node, |alert| &alert.hostname)
+        self.alert().map_or(&self.entry.node, |alert| &alert.hostname)
     }
 }
 

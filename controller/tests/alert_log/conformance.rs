@@ -13,6 +13,7 @@ use crate::support::{entries, entry, large, numbers, read_all, soon};
 pub async fn check(log: Arc<dyn AlertLog>, limit: usize) {
     empty(&*log).await;
     order_and_repetitions(&*log).await;
+    nodes_apart(&*log).await;
     waiting(Arc::clone(&log)).await;
     cursors(&*log).await;
     too_large(&*log).await;
@@ -45,6 +46,15 @@ async fn order_and_repetitions(log: &dyn AlertLog) {
     assert_eq!(log.read(from, 3).await.unwrap(), all[7..10]);
     assert_eq!(numbers(log, from).await, (7..15).collect::<Vec<_>>());
     assert_eq!(log.read(second.last, 10).await.unwrap(), []);
+}
+
+/// A node that knows the uid of another's alert cannot keep that alert out.
+async fn nodes_apart(log: &dyn AlertLog) {
+    let entry = entries(9000..9001).remove(0);
+    let stranger = Entry { node: "another".into(), json: "{}".into(), ..entry.clone() };
+    assert_eq!(log.append(vec![stranger]).await.unwrap().written, 1);
+    assert_eq!(log.append(vec![entry.clone()]).await.unwrap().written, 1);
+    assert_eq!(log.append(vec![entry]).await.unwrap().repeated, 1);
 }
 
 async fn waiting(log: Arc<dyn AlertLog>) {

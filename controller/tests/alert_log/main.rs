@@ -5,6 +5,7 @@
 
 mod conformance;
 mod crash;
+mod damage;
 mod embedded;
 mod jetstream;
 mod support;

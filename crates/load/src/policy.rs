@@ -17,7 +17,7 @@ pub fn write(file: &Path, round: u32) -> Result<()> {
     let mut text = format!(
         "apiVersion: vedette.dev/v1alpha1\nkind: ClusterSecurityPolicy\nmetadata:\n  name: round\nspec:\n  \
          description: round number {round}\n  rules:\n    - name: Round\n      \
-         condition: evt.type = file_open and fd.name = /etc/round-{round}\n      \
+         condition: evt.type = openat and fd.name = /etc/round-{round}\n      \
          output: \"%proc.name opened it\"\n      priority: Warning\n"
     );
     while text.len() < SIZE {

@@ -91,12 +91,8 @@ impl<D: Disk> Log<D> {
                     place.skip(record.payload.end);
                 }
                 format::Parsed::Record(record) => return (record.sequence <= committed).then_some(record),
-                format::Parsed::Bad(end) => {
-                    place.skip(end);
-                    self.repair(chain, index);
-                }
-                format::Parsed::Nonsense => {
-                    place.offset = place.offset.max(self.repair(chain, index));
+                format::Parsed::Bad(_) | format::Parsed::Nonsense => {
+                    (place.offset, place.chunk) = self.repair(chain, index, place.offset);
                 }
                 parsed @ (format::Parsed::End | format::Parsed::Short(_)) => {
                     let needed = if let format::Parsed::Short(needed) = parsed { needed } else { 1 };
@@ -109,19 +105,20 @@ impl<D: Disk> Log<D> {
                     chunk.truncate(read);
                     place.chunk = chunk.into();
                     if read < needed {
-                        place.offset = place.offset.max(self.repair(chain, index));
+                        (place.offset, place.chunk) = self.repair(chain, index, place.offset);
                     }
                 }
             }
         }
     }
 
-    /// Counts what of a segment cannot be read any more, once, and takes nothing more into it. Returns where it ends now.
-    fn repair(&mut self, chain: usize, index: usize) -> u64 {
-        self.figures.corrupt += 1;
+    /// Counts what of a segment cannot be read any more, once, and takes nothing more into it. Returns where reading goes
+    /// on, from this place on, and what is there.
+    fn repair(&mut self, chain: usize, index: usize, from: u64) -> (u64, Bytes) {
         let acknowledged = self.state.acknowledged;
-        let Some(segment) = self.chains[chain].get_mut(index) else { return 0 };
-        let scan = segment.bytes().map(|bytes| format::scan(&bytes, segment.first)).unwrap_or_default();
+        let Some(segment) = self.chains[chain].get_mut(index) else { return (from, Bytes::new()) };
+        let bytes = segment.bytes().unwrap_or_default();
+        let scan = format::scan(&bytes, segment.first);
         let good = scan.records.iter().filter(|(record, _)| record.sequence > acknowledged).count() as u64;
         let shed = Shed {
             count: segment.waiting.saturating_sub(good),
@@ -132,11 +129,16 @@ impl<D: Disk> Log<D> {
         segment.waiting = good;
         segment.len = (scan.end as u64).max(SEGMENT_HEADER as u64);
         segment.last = scan.records.last().map_or(segment.first, |(record, _)| record.sequence);
-        let end = segment.len;
+        let mut starts = scan.records.iter().map(|(record, _)| record.payload.start - RECORD_HEADER);
+        let rest = match starts.find(|start| *start as u64 >= from) {
+            Some(start) => (start as u64, Bytes::from(bytes).slice(start..scan.end)),
+            None => (segment.len.max(from), Bytes::new()),
+        };
         if shed.count > 0 {
+            self.figures.corrupt += shed.count;
             self.book(&shed);
         }
-        end
+        rest
     }
 }
 

@@ -35,13 +35,10 @@ const LEVEL: i32 = 1;
 /// The name space of keys of uids that are no UUIDs (a random UUID, fixed once).
 const KEYS: Uuid = Uuid::from_u128(0x2f0b_8d1c_5a64_4ed1_9c36_7e08_b1f4_55a2);
 
-/// The key of a uid.
-pub(super) fn key(uid: &str) -> Key {
-    match Uuid::try_parse(uid) {
-        // Another spelling of the same UUID is another uid.
-        Ok(uuid) if uuid.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == uid => uuid.as_u128(),
-        _ => Uuid::new_v5(&KEYS, uid.as_bytes()).as_u128(),
-    }
+/// The key of an alert: of its uid, and of the node that sent it, so that no node can take the place of another's alert.
+pub(super) fn key(node: &str, uid: &str) -> Key {
+    // No text has this byte.
+    Uuid::new_v5(&KEYS, &[node.as_bytes(), &[0xff], uid.as_bytes()].concat()).as_u128()
 }
 
 /// What stands before the body.
@@ -236,7 +233,7 @@ mod tests {
     fn what_is_written_can_be_read() {
         let mut encoder = Encoder::new().unwrap();
         let entries: Vec<Entry> = (0..5).map(entry).collect();
-        entries.iter().for_each(|entry| encoder.push(key(&entry.uid), entry));
+        entries.iter().for_each(|entry| encoder.push(key(&entry.node, &entry.uid), entry));
         let mut bytes = Vec::new();
         assert_eq!(encoder.finish(7, 99, &mut bytes).unwrap(), 5);
         assert!(encoder.is_empty());
@@ -245,7 +242,8 @@ mod tests {
         assert_eq!((head.first, head.last(), head.written, head.len()), (7, 11, 99, bytes.len() as u64));
         let (keys_part, body) = bytes[HEAD..].split_at(head.keys_len());
         assert!(Head::is_sound(start, keys_part) && head.has_body(body));
-        assert_eq!(keys(keys_part).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+        let given: Vec<Key> = entries.iter().map(|entry| key(&entry.node, &entry.uid)).collect();
+        assert_eq!(keys(keys_part).collect::<Vec<_>>(), given);
         let expected: Vec<_> = (7..).zip(entries).collect();
         assert_eq!(decode(&head, body).unwrap(), expected);
     }
@@ -271,7 +269,7 @@ mod tests {
     #[test]
     fn uids_that_differ_have_keys_that_differ() {
         let uid = "6f3c27b1-94d8-4a0e-8b5d-e1f207c93a64";
-        let all = [uid, &uid.to_uppercase(), &uid.replace('-', ""), "", "x", "y"].map(key);
+        let all = [uid, &uid.to_uppercase(), &uid.replace('-', ""), "", "x", "y"].map(|uid| key("n", uid));
         for (i, one) in all.iter().enumerate() {
             assert!(!all[..i].contains(one), "{i}");
         }

@@ -219,7 +219,7 @@ impl Store {
             let given = group.len();
             let before = new.len();
             for entry in group {
-                let key = key(&entry.uid);
+                let key = key(&entry.node, &entry.uid);
                 if !self.known.keys.contains(&key) && here.insert(key) {
                     keys.push(key);
                     new.push(entry);

@@ -95,7 +95,7 @@ impl Sink for AlertmanagerSink {
         let now = Timestamp::now();
         let (mut posted, mut outcomes) = (Vec::new(), Vec::with_capacity(batch.len()));
         for item in batch {
-            match &item.alert {
+            match item.alert() {
                 Some(alert) => {
                     posted.push(self.post(item, alert, now));
                     outcomes.push(None);

@@ -113,7 +113,7 @@ fn request(batch: &[Item]) -> ExportLogsServiceRequest {
     let resource_logs = of_hosts.map(|items| {
         let mut attributes = vec![text("service.name", "vedette")];
         attributes.push(text("host.name", items[0].hostname()));
-        if let Some(node) = items[0].alert.as_ref().and_then(|alert| alert.k8s.as_ref()?.node.as_deref()) {
+        if let Some(node) = items[0].alert().and_then(|alert| alert.k8s.as_ref()?.node.as_deref()) {
             attributes.push(text("k8s.node.name", node));
         }
         ResourceLogs {
@@ -132,7 +132,7 @@ fn request(batch: &[Item]) -> ExportLogsServiceRequest {
 fn record(item: &Item) -> LogRecord {
     let nanos = u64::try_from(item.entry.time.as_nanosecond()).unwrap_or_default();
     let mut attributes = vec![text("vedette.uid", &item.entry.uid)];
-    if let Some(alert) = &item.alert {
+    if let Some(alert) = item.alert() {
         attributes.push(text("security_rule.name", &alert.rule));
         if let Some(policy) = &alert.policy {
             attributes.push(text("security_rule.ruleset.name", &policy.to_string()));

@@ -81,10 +81,11 @@ pub fn run(program: &Path, rig: &Rig, settings: &[String]) -> Result<Vec<Phase>>
             begun = Some(Sample::take(rig, pid)?);
             continue;
         }
-        eprintln!("{name}: {}", shown(&line));
         let before = begun.take().ok_or_else(|| anyhow!("{name} ended before it began"))?;
         // The agents end after the last phase, and their account with them.
         let after = Sample::take(rig, pid)?;
+        let cost = after.controller.saturating_sub(before.controller).as_secs_f64();
+        eprintln!("{name}: {cost:.2} s of the controller's processor time, {}", shown(&line));
         phases.push(phase(name, line, &before, &after, procfs::memory(rig.pid())?.peak));
     }
     let status = agents.0.wait()?;

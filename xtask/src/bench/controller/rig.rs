@@ -141,7 +141,7 @@ fn policy(number: u32) -> String {
     while text.len() < POLICY {
         text += &format!(
             "    - name: Rule {rule} of policy {number}\n      \
-             condition: evt.type = file_open and fd.name = /etc/file-{number}-{rule} and not proc.name in (sshd, cron)\n      \
+             condition: evt.type = openat and fd.name = /etc/file-{number}-{rule} and not proc.name in (sshd, cron)\n      \
              output: \"%proc.name opened %fd.name (command %proc.cmdline)\"\n      priority: Warning\n"
         );
         rule += 1;
