@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use super::{
-    super::{detached, os, perl},
+    super::{os, perl},
     Case, act, at_home, created, in_copy_of_etc, linked, moved, named, read_and_draft,
 };
 
@@ -166,29 +166,6 @@ pub const CASES: &[Case] = &[
         benign: &[act("settings_of_a_project", |s| {
             let settings = s.file("project/.vscode/settings.json");
             s.shell("echo '{}' > \"$1\"", &[os(&settings)])
-        })],
-    },
-    Case {
-        rule: "Git hook written by a general tool",
-        attacks: &[act("post_checkout", |s| {
-            let hook = s.file("project/.git/hooks/post-checkout");
-            s.run(
-                detached("/bin/sh")
-                    .args(["-euc", "echo '#!/bin/sh' > \"$1\"; chmod 755 \"$1\"", "sh"])
-                    .arg(hook),
-            )
-        })],
-        evasions: &[act("tee", |s| {
-            let hook = s.file("project/.git/hooks/pre-push");
-            s.run(
-                detached("/bin/sh")
-                    .args(["-euc", "echo '#!/bin/sh' | tee \"$1\" > /dev/null", "sh"])
-                    .arg(hook),
-            )
-        })],
-        benign: &[act("copied", |s| {
-            let hook = s.file("project/.git/hooks/pre-commit");
-            s.run(detached("/bin/sh").args(["-euc", "cp /dev/null \"$1\"; cat \"$1\"", "sh"]).arg(hook))
         })],
     },
     Case {
