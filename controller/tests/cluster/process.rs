@@ -123,6 +123,7 @@ impl Agent {
                 let policies = manifest.documents.into_iter().map(|document| v1::PolicyStatus {
                     document: document.name,
                     generation: document.generation,
+                    active: 0,
                     rules: Vec::new(),
                 });
                 let status = v1::BundleStatus {
