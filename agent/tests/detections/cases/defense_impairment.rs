@@ -133,7 +133,7 @@ pub const CASES: &[Case] = &[
             act("audit", |s| s.shell("systemctl mask vedette-test-auditd.service || true", &[]))
                 .showing(&["T1685.004"]),
         ],
-        evasions: &[act("by_name", |s| s.shell("pkill -9 -x falco-vedette-test || :", &[]))],
+        evasions: &[act("by_name", |s| s.shell("pkill -URG -x osqueryd || :", &[]))],
         benign: &[act("state_and_other_service", |s| {
             s.shell(
                 "systemctl status vedette-test-auditd.service || systemctl stop test-web.service || true",

@@ -33,10 +33,12 @@ pub const CASES: &[Case] = &[
             }),
             act("picture_made_smaller", |s| {
                 let server = s.named("php-fpm8.2");
-                s.run(&mut s.act_by(
-                    &server,
-                    ["run", "/bin/sh", "-c", "nice -n 5 convert --version > /dev/null 2>&1"],
-                ))
+                s.run(
+                    &mut s.act_by(
+                        &server,
+                        ["run", "/bin/sh", "-c", "nice -n 5 git --version > /dev/null 2>&1"],
+                    ),
+                )
             }),
             act("cgi_script", |s| {
                 let script = s.file("date.cgi");
