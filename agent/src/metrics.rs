@@ -243,6 +243,48 @@ fn encode_uplink(e: &mut DescriptorEncoder<'_>, figures: &UplinkFigures) -> std:
 const PRIORITY_NAMES: [&str; 8] =
     ["Emergency", "Alert", "Critical", "Error", "Warning", "Notice", "Informational", "Debug"];
 
+/// Connections served at once; more wait in the listener's queue.
+const CONNECTIONS: usize = 16;
+
+/// Longest time for one connection.
+const CONNECTION_TIME: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Opens the address.
+///
+/// # Errors
+/// It is taken or not ours.
+pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}
+
+/// Serves until the task is dropped.
+pub async fn serve(listener: TcpListener, exposed: Arc<Exposed>) {
+    let slots = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS));
+    loop {
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection to the metrics address could not be accepted");
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let exposed = Arc::clone(&exposed);
+        tokio::spawn(async move {
+            let service = service_fn(move |request: Request<hyper::body::Incoming>| {
+                let response = exposed.answer(request.uri().path());
+                async move { Ok::<_, Infallible>(response) }
+            });
+            let connection =
+                http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
+            // A client that goes away or dawdles is its own affair.
+            let _ = tokio::time::timeout(CONNECTION_TIME, connection).await;
+            drop(slot);
+        });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,47 +330,5 @@ mod tests {
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
         }
-    }
-}
-
-/// Connections served at once; more wait in the listener's queue.
-const CONNECTIONS: usize = 16;
-
-/// Longest time for one connection.
-const CONNECTION_TIME: std::time::Duration = std::time::Duration::from_secs(10);
-
-/// Opens the address.
-///
-/// # Errors
-/// It is taken or not ours.
-pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    TcpListener::bind(address).await
-}
-
-/// Serves until the task is dropped.
-pub async fn serve(listener: TcpListener, exposed: Arc<Exposed>) {
-    let slots = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS));
-    loop {
-        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "a connection to the metrics address could not be accepted");
-                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-                continue;
-            }
-        };
-        let exposed = Arc::clone(&exposed);
-        tokio::spawn(async move {
-            let service = service_fn(move |request: Request<hyper::body::Incoming>| {
-                let response = exposed.answer(request.uri().path());
-                async move { Ok::<_, Infallible>(response) }
-            });
-            let connection =
-                http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(stream), service);
-            // A client that goes away or dawdles is its own affair.
-            let _ = tokio::time::timeout(CONNECTION_TIME, connection).await;
-            drop(slot);
-        });
     }
 }
