@@ -20,6 +20,10 @@ use vedette_e2e::{
 };
 use vedette_event::alert::Time;
 
+/// How soon a changed policy must be live. A controller that is not optimised takes most of a second alone to check it
+/// together with the built-in ones.
+const LIVE: Duration = Duration::from_secs(if cfg!(debug_assertions) { 2 } else { 1 });
+
 const NODE: &str = "first-node";
 
 /// A controller with a file as its sink, and an agent of it.
@@ -209,7 +213,7 @@ fn policies_go_out_and_alerts_come_in() {
     assert_eq!(alert["attack"]["techniques"][0], "T1003.008");
     assert!(now() - time(&alert) < Duration::from_secs(60), "{alert}");
 
-    // A policy that is changed is live within a second. What else this machine does is no matter of ours: the quickest of
+    // A policy that is changed is live soon. What else this machine does is no matter of ours: the quickest of
     // a few changes counts.
     let quickest = (0..5).map(|number| {
         let name = format!("changed-{number}");
@@ -219,9 +223,10 @@ fn policies_go_out_and_alerts_come_in() {
         live_after(&scene.read_until_alert(&name), began)
     });
     let mut all = Vec::new();
-    let live = quickest.inspect(|took| all.push(*took)).any(|took| took < Duration::from_secs(1));
+    let live = quickest.inspect(|took| all.push(*took)).any(|took| took < LIVE);
     eprintln!("a changed policy was live after {all:?}");
-    assert!(live, "{all:?}");
+    let logs = [scene.controller.log.since(0), scene.log.since(0)].concat().join("\n");
+    assert!(live, "{all:?}\n{logs}");
     scene.write_policy("second.yaml", "second");
     scene.read_until_alert("second");
     scene.expect_delivered("second");

@@ -23,6 +23,10 @@ const WINDOW: usize = 4;
 /// Longest time for which the controller may make us wait.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
+/// How often the spool is looked at though nothing tells of something new: a disk that failed a moment ago may have held
+/// back alerts or reports.
+const LOOK: Duration = Duration::from_secs(10);
+
 /// The task.
 pub(super) struct Push {
     pub node: String,
@@ -111,6 +115,7 @@ impl Push {
                     more = true;
                 }
                 () = until(*pause), if waits => {}
+                () = tokio::time::sleep(LOOK) => more = true,
             }
         }
     }
