@@ -33,7 +33,7 @@ that is away meanwhile is told when it comes back. Run it as the user that the c
 
 Examples:
   vedette-controller rotate-signing-key --standalone --data /var/lib/vedette-controller
-  kubectl -n vedette exec deploy/vedette-controller -- /vedette-controller rotate-signing-key --after 1d";
+  kubectl -n vedette exec deploy/vedette-controller -- /usr/bin/vedette-controller rotate-signing-key --after 1d";
 
 /// Which key is replaced, and when.
 #[derive(Clone, Debug, Args)]

@@ -51,7 +51,7 @@ const DRAIN: Duration = Duration::from_secs(3);
 ///
 /// All agents together may fill them, which is what most of the memory is for. A connection's is the larger one, so that
 /// alerts that wait do not hold up what is said of policies.
-const WINDOWS: (u32, u32) = (64 << 10, 96 << 10);
+const WINDOWS: (u32, u32) = (32 << 10, 64 << 10);
 /// Most bytes of the headers of a call.
 const HEADERS: u32 = 16 << 10;
 /// Most bytes of a message that is no batch of alerts.

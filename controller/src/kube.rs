@@ -3,6 +3,7 @@
 pub mod check;
 pub mod crd;
 pub mod lease;
+pub mod replicas;
 pub mod secrets;
 pub mod sinks;
 pub mod status;
@@ -63,12 +64,21 @@ pub fn parts(client: &Client, options: Options, stop: &CancellationToken) -> Par
     let leading = candidate.leading();
     let writer =
         status::StatusWriter::new(Arc::clone(&source), client.clone(), &identity, leading.clone(), pace);
+    let replicas = replicas::Replicas::new(
+        Arc::clone(&source),
+        client.clone(),
+        &namespace,
+        &identity,
+        leading.clone(),
+        pace.exchange,
+    );
     let objects = sinks::SinkObjects::new(client.clone(), leading.clone(), statuses);
     let sinks = objects.wanted();
     let followed = Arc::clone(&source).run(stop.clone());
     let tasks: Vec<Task> = vec![
         ("the cluster's policies", followed.map(|result| result.map_err(|error| error.to_string())).boxed()),
         ("the leader election", candidate.run(stop.clone()).map(Ok).boxed()),
+        ("the exchange between replicas", replicas.run(stop.clone()).map(Ok).boxed()),
         ("the statuses", writer.run(stop.clone()).map(Ok).boxed()),
         ("the cluster's sinks", objects.run(stop.clone()).map(Ok).boxed()),
     ];

@@ -71,8 +71,11 @@ impl Agent {
         let running = store.load(None).map(Arc::new);
         let (offers, mut offered) = mpsc::channel(1);
         let (effective, seen) = watch::channel(Effective::default());
-        let ca = Authority { file: self.ca, config_map: None };
-        let credentials = Credentials { ca: Some(ca), token: Some(self.token), certificate: None };
+        let credentials = Credentials {
+            ca: Some(Authority { file: self.ca, config_map: None }),
+            token: Some(self.token),
+            certificate: None,
+        };
         let settings = UplinkSettings {
             url: self.url.parse().unwrap(),
             credentials,

@@ -110,6 +110,7 @@ pub(super) fn uplink(
     file: ControllerFile,
 ) -> Result<Option<UplinkSettings>, ConfigError> {
     let Some(url) = args.controller.or(file.url) else { return Ok(None) };
+    let config_map = args.controller_ca_config_map.or(file.ca_config_map);
     let certificate = match (
         args.controller_client_cert.or(file.client_cert),
         args.controller_client_key.or(file.client_key),
@@ -130,7 +131,6 @@ pub(super) fn uplink(
             )));
         }
     };
-    let config_map = args.controller_ca_config_map.or(file.ca_config_map);
     let credentials = Credentials {
         ca: args.controller_ca.or(file.ca).map(|file| Authority { file, config_map }),
         token: args.controller_token.or(file.token),

@@ -11,7 +11,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{
-        Mutex,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     thread,
@@ -32,10 +32,17 @@ pub struct Stage {
     /// Directories of the host that were made, the outer ones first. They stay until the end, for several tests at once
     /// may need one.
     made: Mutex<Vec<PathBuf>>,
+    /// What lies in shared directories and is removed at the end only ([`SHARED`]).
+    later: Arc<Mutex<Vec<PathBuf>>>,
 }
+
+/// What is made here stays until the end of all tests. File systems give the number of a removed file to the next one,
+/// and a rule that follows a file by its number would take the file of one test for that of another.
+const SHARED: &[&str] = &["/tmp", "/var/tmp", "/dev/shm"];
 
 impl Drop for Stage {
     fn drop(&mut self) {
+        self.later.lock().unwrap_or_else(PoisonError::into_inner).drain(..).for_each(|path| remove(&path));
         let made = self.made.get_mut().map(std::mem::take).unwrap_or_default();
         for directory in made.iter().rev() {
             let _ = fs::remove_dir(directory);
@@ -47,13 +54,22 @@ impl Drop for Stage {
 pub struct Made {
     /// Where it is.
     pub path: PathBuf,
+    later: Arc<Mutex<Vec<PathBuf>>>,
 }
 
 impl Drop for Made {
     fn drop(&mut self) {
-        // The action may have removed it, or never made it.
-        let _ = if self.path.is_dir() { fs::remove_dir_all(&self.path) } else { fs::remove_file(&self.path) };
+        if SHARED.iter().any(|place| self.path.starts_with(place)) {
+            self.later.lock().unwrap_or_else(PoisonError::into_inner).push(self.path.clone());
+        } else {
+            remove(&self.path);
+        }
     }
+}
+
+fn remove(path: &Path) {
+    // The action may have removed it, or never made it.
+    let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
 }
 
 impl AsRef<OsStr> for Made {
@@ -68,7 +84,7 @@ impl Stage {
         let directory = tempfile::Builder::new().prefix("vedette-test-").tempdir_in("/var/lib").unwrap();
         let program = std::env::current_exe().unwrap();
         fs::copy(program, directory.path().join("helper")).unwrap();
-        Self { directory, numbers: AtomicUsize::new(0), made: Mutex::default() }
+        Self { directory, numbers: AtomicUsize::new(0), made: Mutex::default(), later: Arc::default() }
     }
 
     /// A name that no other test uses.
@@ -105,7 +121,7 @@ impl Stage {
         made.extend(Path::new(directory).ancestors().take_while(|path| !path.exists()).map(Path::to_owned));
         made[before..].reverse();
         fs::create_dir_all(directory).unwrap();
-        Made { path: Path::new(directory).join(self.fresh("vedette-test")) }
+        Made { path: Path::new(directory).join(self.fresh("vedette-test")), later: Arc::clone(&self.later) }
     }
 
     /// A copy of a program of the system as `name`, in a new directory below `directory`.

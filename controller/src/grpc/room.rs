@@ -23,12 +23,12 @@ use tonic::{Status, body::Body};
 use tower_layer::Layer;
 use tower_service::Service;
 
-/// Bytes for which there is room.
-const ROOM: usize = 128 << 20;
+/// Bytes for which there is room: few enough that what was let in is soon whole, when processors are short.
+const ROOM: usize = 64 << 20;
 /// Bytes that are counted as one.
 const UNIT: usize = 1 << 10;
 /// Longest time that a message may take from its first byte to its last while others wait for room.
-const MESSAGE: Duration = Duration::from_secs(10);
+const MESSAGE: Duration = Duration::from_secs(20);
 /// Bytes before each message: a flag, and the length.
 const PREFIX: usize = 5;
 /// The call that this is about.

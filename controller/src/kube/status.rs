@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+pub use self::summary::Shares;
 use super::crd::{ClusterSecurityPolicy, SecurityPolicy};
 use crate::policies::kube::{Compiled, KubeSource, PolicyKey, Wanted};
 
@@ -32,11 +33,17 @@ pub struct Pace {
     pub each: Duration,
     /// Shortest time between two writes of any.
     pub any: Duration,
+    /// How often replicas tell each other what their agents say.
+    pub exchange: Duration,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { each: Duration::from_secs(1), any: Duration::from_millis(25) }
+        Self {
+            each: Duration::from_secs(1),
+            any: Duration::from_millis(25),
+            exchange: Duration::from_secs(2),
+        }
     }
 }
 
@@ -105,6 +112,7 @@ impl StatusWriter {
         self.written.retain(|key, written| {
             all.iter().any(|one| one.policy.key == *key && one.policy.uid == written.uid)
         });
+        let elsewhere = self.source.elsewhere();
         let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let mut again: Option<Instant> = None;
         for one in &all {
@@ -112,7 +120,8 @@ impl StatusWriter {
             let old = self.written.get(&policy.key);
             // What we wrote may not have come back to us yet.
             let before = old.map_or(&policy.status, |written| &written.status);
-            let status = self.source.with_reports(|reports| summary::status(one, reports, before, &now));
+            let status =
+                self.source.with_reports(|reports| summary::status(one, reports, &elsewhere, before, &now));
             let fresh = old.is_some_and(|written| written.at.elapsed() < self.pace.each * 5);
             if status == policy.status || (fresh && old.is_some_and(|written| written.status == status)) {
                 continue;
@@ -193,6 +202,12 @@ impl StatusWriter {
             tracing::debug!(policy = policy.key.document(), %error, "event not written");
         }
     }
+}
+
+/// What the agents of this replica say.
+pub(super) fn shares(source: &KubeSource) -> Shares {
+    let wanted = source.wanted();
+    source.with_reports(|reports| summary::shares(&wanted, reports))
 }
 
 fn resource(key: &PolicyKey) -> ApiResource {

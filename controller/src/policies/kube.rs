@@ -19,7 +19,7 @@ use vedette_policy::Source;
 use vedette_policy::document::native::PolicyKind;
 
 use super::{NodePolicies, NodeReport, PoliciesState, PolicyReport, PolicySource, PolicyState};
-use crate::kube::check::Checker;
+use crate::kube::{check::Checker, status::Shares};
 pub use compiled::{Accepted, Compiled};
 use follow::{Followed, Followers};
 use targets::Targets;
@@ -85,6 +85,8 @@ pub struct KubeSource {
     news: Notify,
     state: Mutex<State>,
     reports: Mutex<HashMap<String, Said>>,
+    /// What agents say to other replicas.
+    elsewhere: Mutex<Arc<Vec<Shares>>>,
 }
 
 /// What was worked out of the objects.
@@ -115,6 +117,7 @@ impl KubeSource {
             news: Notify::new(),
             state: Mutex::default(),
             reports: Mutex::default(),
+            elsewhere: Mutex::default(),
         }
     }
 
@@ -191,6 +194,21 @@ impl KubeSource {
     /// Looks at what nodes said.
     pub fn with_reports<T>(&self, look: impl FnOnce(&HashMap<String, Said>) -> T) -> T {
         look(&self.reports.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Takes in what agents say to other replicas.
+    pub fn hear_of_others(&self, shares: Vec<Shares>) {
+        let mut elsewhere = self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        if **elsewhere != shares {
+            *elsewhere = Arc::new(shares);
+            drop(elsewhere);
+            self.news.notify_one();
+        }
+    }
+
+    /// What agents say to other replicas, as far as it was heard.
+    pub fn elsewhere(&self) -> Arc<Vec<Shares>> {
+        Arc::clone(&self.elsewhere.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Returns when something has changed that a status may say.

@@ -302,7 +302,11 @@ impl Replica {
                     vec![SinkStatus { name: "siem".into(), kind: "stdout", ..SinkStatus::default() }]
                 })
             }),
-            pace: Pace { each: Duration::from_millis(200), any: Duration::from_millis(1) },
+            pace: Pace {
+                each: Duration::from_millis(200),
+                any: Duration::from_millis(1),
+                exchange: Duration::from_millis(50),
+            },
         };
         let stop = CancellationToken::new();
         let Parts { source, sinks, leading, tasks } = parts(&cluster.controller, options, &stop);

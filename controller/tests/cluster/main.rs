@@ -55,6 +55,7 @@ scenarios! {
     a_policy_of_a_namespace_goes_where_its_pods_are
     nodes_are_selected_by_labels
     the_next_replica_takes_over_when_the_leader_is_killed
+    what_agents_say_to_another_replica_is_in_the_status
     the_built_in_policies_can_be_applied_and_compile
     the_webhook_says_what_is_wrong
     sinks_come_and_go_and_the_last_good_settings_stay
@@ -78,7 +79,17 @@ async fn the_roles_are_what_the_controller_needs() {
     .await
     .unwrap();
     cluster.status("AlertSink", None, "siem", Json::is_object).await;
+    // Another that does not lead says what its agents say, and the next leader takes that away.
+    let mut other = Replica::start(&cluster, "c2").await;
+    let reports = cluster.api("v1", "ConfigMap", Some(cluster::NAMESPACE));
+    cluster::until(|| async { reports.get("vedette-controller-reports-c2").await.ok() }).await;
     replica.end().await;
+    other.leads().await;
+    cluster::until(|| async {
+        reports.get_opt("vedette-controller-reports-c2").await.unwrap().is_none().then_some(())
+    })
+    .await;
+    other.end().await;
     cluster.webhook(0).await;
     let secrets = ClusterSecrets::new(cluster.controller.clone(), cluster::NAMESPACE);
     assert!(secrets.replace("key", None, b"1").await.unwrap());
@@ -308,6 +319,31 @@ async fn the_next_replica_takes_over_when_the_leader_is_killed(cluster: Cluster)
     assert_eq!(spec["holderIdentity"], "c3");
     assert!(spec["leaseTransitions"].as_i64().unwrap() >= 2, "{spec}");
     third.end().await;
+}
+
+async fn what_agents_say_to_another_replica_is_in_the_status(cluster: Cluster) {
+    for node in ["n1", "n2", "n3"] {
+        cluster.node(node, json!({})).await;
+    }
+    let mut first = Replica::start(&cluster, "c1").await;
+    first.leads().await;
+    let second = Replica::start(&cluster, "c2").await;
+    let _agents = [
+        first.agent("n1", RuleState::Active),
+        second.agent("n2", RuleState::Active),
+        second.agent("n3", RuleState::Degraded),
+    ];
+    cluster.apply(&policy("ClusterSecurityPolicy", None, "shells", rule(SHELL))).await.unwrap();
+    let counts = |ready: u64, degraded: u64| {
+        let counts = json!({"desired": 3, "ready": ready, "degraded": degraded, "failed": 0});
+        move |status: &Json| status["nodes"] == counts
+    };
+    let status = cluster.status("ClusterSecurityPolicy", None, "shells", counts(2, 1)).await;
+    assert_eq!(status["details"], json!([{"node": "n3", "state": "Degraded", "reason": "LsmUnavailable"}]));
+    // When it ends, its agents are with nobody until they have found another.
+    second.end().await;
+    cluster.status("ClusterSecurityPolicy", None, "shells", counts(1, 0)).await;
+    first.end().await;
 }
 
 async fn the_webhook_says_what_is_wrong(cluster: Cluster) {

@@ -123,7 +123,8 @@ impl Agent {
                 let policies = manifest.documents.into_iter().map(|document| v1::PolicyStatus {
                     document: document.name,
                     generation: document.generation,
-                    ..Default::default()
+                    active: 1,
+                    ..v1::PolicyStatus::default()
                 });
                 let status = v1::BundleStatus {
                     running: digest.clone(),

@@ -309,7 +309,7 @@ impl Agent {
         let policies = manifest.documents.iter().map(|document| v1::PolicyStatus {
             document: document.name.clone(),
             generation: document.generation,
-            rules: Vec::new(),
+            ..Default::default()
         });
         let said = v1::BundleStatus {
             digest: self.running.clone(),

@@ -3,6 +3,7 @@
 mod load;
 mod rig;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -69,6 +70,10 @@ pub struct Args {
     /// Print JSON instead of a table.
     #[arg(long)]
     json: bool,
+
+    /// Take `vedette-controller` and `vedette-load` from this directory instead of building them.
+    #[arg(long, value_name = "DIR")]
+    binaries: Option<PathBuf>,
 }
 
 /// Measures, prints and judges.
@@ -81,10 +86,11 @@ pub fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     if args.quick {
         (agents, seconds, changes, cuts) = QUICK;
     }
-    let binaries = agent::build_bins(
-        workspace,
-        &[("vedette-controller", "vedette-controller"), ("vedette-load", "vedette-load")],
-    )?;
+    let names = ["vedette-controller", "vedette-load"];
+    let binaries = match &args.binaries {
+        Some(directory) => names.map(|name| directory.join(name)).to_vec(),
+        None => agent::build_bins(workspace, &names.map(|name| (name, name)))?,
+    };
     let [controller, load] = &binaries[..] else { bail!("cargo built {} of 2 binaries", binaries.len()) };
     let rig = Rig::start(workspace, controller, load, agents)?;
     let settings = [

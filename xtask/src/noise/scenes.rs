@@ -17,6 +17,7 @@ mod monitoring;
 mod node;
 mod packages;
 mod python;
+mod scripting;
 mod services;
 mod sessions;
 mod ssh;
@@ -48,6 +49,7 @@ pub const SCENES: &[Scene] = &[
     packages::SCENE,
     git::SCENE,
     python::SCENE,
+    scripting::SCENE,
     node::SCENE,
     downloads::SCENE,
     cron::SCENE,

@@ -182,7 +182,7 @@ pub const CASES: &[Case] = &[
         rule: "Database files read by a general tool",
         attacks: &[act("copied", |s| {
             let (_place, table) = table(s);
-            s.run(Command::new("cp").arg(table).arg(s.directory()))
+            s.run(Command::new("cp").arg(table).arg(os(&s.place("/tmp"))))
         })],
         evasions: &[act("by_the_shell_itself", |s| {
             let (_place, table) = table(s);

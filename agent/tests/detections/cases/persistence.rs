@@ -7,7 +7,7 @@ mod servers;
 
 use std::{ffi::OsStr, path::Path, process::Command};
 
-use super::{Case, act, os};
+use super::{Case, act, detached, os};
 use crate::scene::Scene;
 
 /// All of them, by what is changed.
@@ -50,11 +50,19 @@ fn at_home(s: &Scene, file: &str, script: &str) -> u32 {
     s.shell(script, &[os(&path)])
 }
 
+/// Covers `/etc` with a copy that nobody else sees, in a name space of mounts.
+const COPY_OF_ETC: &str = "mount -t tmpfs none /mnt; mkdir /mnt/upper /mnt/work; \
+    mount -t overlay overlay -o lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work /etc; ";
+
+/// Runs a script where `/etc` is a copy that nobody else sees, and that goes with it, without a terminal.
+fn in_copy_of_etc_detached(s: &Scene, script: &str) -> u32 {
+    let script = [COPY_OF_ETC, script].concat();
+    s.run(detached("unshare").args(["-m", "--", "/bin/sh", "-euc", &script]))
+}
+
 /// Runs a script where `/etc` is a copy that nobody else sees, and that goes with it.
 fn in_copy_of_etc(s: &Scene, script: &str, args: &[&OsStr]) -> u32 {
-    let copy = "mount -t tmpfs none /mnt; mkdir /mnt/upper /mnt/work; \
-        mount -t overlay overlay -o lowerdir=/etc,upperdir=/mnt/upper,workdir=/mnt/work /etc; ";
-    let script = [copy, script].concat();
+    let script = [COPY_OF_ETC, script].concat();
     s.run(Command::new("unshare").args(["-m", "--", "/bin/sh", "-euc", &script, "sh"]).args(args))
 }
 

@@ -287,6 +287,23 @@ pub const CASES: &[Case] = &[
         benign: &[act("looked_at", |s| s.run(&mut s.act(["trace-look"])))],
     },
     Case {
+        rule: "Debugger made to run code in a process",
+        attacks: &[act("call", |s| {
+            s.shell(
+                "sleep 30 & gdb --batch -p $! -ex 'call (int)getpid()' >/dev/null 2>&1 || :; kill $!",
+                &[],
+            )
+        })],
+        evasions: &[act("library", |s| {
+            let script = "sleep 30 & gdb --batch -ex \"attach $!\" -ex 'print (long)dlopen(\"/x\", 2)' >/dev/null 2>&1 || :
+                kill $!";
+            s.shell(script, &[])
+        })],
+        benign: &[act("looked_at", |s| {
+            s.shell("sleep 30 & gdb --batch -p $! -ex 'info registers' >/dev/null 2>&1 || :; kill $!", &[])
+        })],
+    },
+    Case {
         rule: "Memory of a process written through its file",
         attacks: &[act("of_the_parent", |s| s.shell("\"$1\" --act write /proc/$$/mem", &[os(&s.helper())]))],
         evasions: &[

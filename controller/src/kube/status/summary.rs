@@ -1,7 +1,8 @@
 //! What nodes say about a policy, in the few lines of a status.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
 use crate::kube::check::Finding;
@@ -10,6 +11,8 @@ use crate::policies::kube::{Accepted, Said, Wanted};
 
 /// Most nodes that a status names.
 const MAX_DETAILS: usize = 20;
+/// Most nodes of a policy that a replica names to the leader.
+const MAX_SHARED_DETAILS: usize = 5;
 /// Most rules that are named of a node.
 const MAX_RULES: usize = 10;
 /// Longest message of a node, bytes.
@@ -27,11 +30,67 @@ enum Stand {
     Failed,
 }
 
-/// The status of a policy. `before` is what it was: times of conditions that stay are taken from there.
-pub(super) fn status(one: &Wanted, reports: &HashMap<String, Said>, before: &Json, now: &str) -> Json {
+/// What the agents of one replica say about a policy.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Share {
+    /// The change of the policy that this is about.
+    generation: i64,
+    ready: usize,
+    degraded: usize,
+    failed: usize,
+    /// The first nodes on which not all is well, as in a status.
+    details: Vec<Json>,
+}
+
+/// The same of each policy, by the name of its document.
+pub type Shares = BTreeMap<String, Share>;
+
+/// What this replica has to say of the policies.
+pub(super) fn shares(wanted: &[Wanted], reports: &HashMap<String, Said>) -> Shares {
+    let said = wanted.iter().filter_map(|one| {
+        let accepted = one.policy.accepted.as_ref()?;
+        let (Counts { ready, degraded, failed, .. }, mut details) = count(one, accepted, reports);
+        details.truncate(MAX_SHARED_DETAILS);
+        let share = Share { generation: accepted.document.generation, ready, degraded, failed, details };
+        (ready + degraded + failed > 0).then(|| (accepted.document.name.clone(), share))
+    });
+    said.collect()
+}
+
+/// Adds what the agents of other replicas say. An agent that has just changed over may be counted twice for a moment.
+fn add(counts: &mut Counts, details: &mut Vec<Json>, accepted: &Accepted, elsewhere: &[Shares]) {
+    let of = |shares: &Shares| shares.get(&accepted.document.name).cloned();
+    for share in elsewhere.iter().filter_map(of) {
+        if share.generation == accepted.document.generation {
+            counts.failed += share.failed;
+            counts.degraded += share.degraded;
+            counts.ready += share.ready;
+            details.extend(share.details);
+        }
+    }
+    counts.failed = counts.failed.min(counts.desired);
+    counts.degraded = counts.degraded.min(counts.desired - counts.failed);
+    counts.ready = counts.ready.min(counts.desired - counts.failed - counts.degraded);
+    details.truncate(MAX_DETAILS);
+}
+
+/// The status of a policy, by what our agents and those of other replicas say. `before` is what it was: times of
+/// conditions that stay are taken from there.
+pub(super) fn status(
+    one: &Wanted,
+    reports: &HashMap<String, Said>,
+    elsewhere: &[Shares],
+    before: &Json,
+    now: &str,
+) -> Json {
     let policy = &one.policy;
     let (counts, details) = match &policy.accepted {
-        Some(accepted) => count(one, accepted, reports),
+        Some(accepted) => {
+            let (mut counts, mut details) = count(one, accepted, reports);
+            add(&mut counts, &mut details, accepted, elsewhere);
+            (counts, details)
+        }
         None => (Counts::default(), Vec::new()),
     };
     let compiled = match policy.errors.as_slice() {

@@ -85,6 +85,23 @@ pub const CASES: &[Case] = &[
         })],
     },
     Case {
+        rule: "Memory of a process dumped by a script",
+        attacks: &[act("gdb", |s| {
+            let dump = format!("dump memory {} $sp $sp+16", s.file("dump").display());
+            let script = "sleep 30 & gdb --batch -p $! -ex \"$1\" >/dev/null 2>&1 || :; kill $!";
+            s.run(detached("/bin/sh").args(["-euc", script, "sh"]).arg(dump))
+        })],
+        evasions: &[act("of_another_option", |s| {
+            let script = "sleep 30 & gdb --batch --pid=$! -ex \"$1\" >/dev/null 2>&1 || :; kill $!";
+            let dump = format!("generate-core-file {}", s.file("dump").display());
+            s.run(detached("/bin/sh").args(["-euc", script, "sh"]).arg(dump))
+        })],
+        benign: &[act("looked_at", |s| {
+            let script = "sleep 30 & gdb --batch -p $! -ex 'info registers' >/dev/null 2>&1 || :; kill $!";
+            s.run(detached("/bin/sh").args(["-euc", script]))
+        })],
+    },
+    Case {
         rule: "Memory of a process dumped by a debugger",
         attacks: &[act("gdb", |s| {
             let dump = format!("dump memory {} $sp $sp+16", s.file("dump").display());
@@ -164,9 +181,9 @@ pub const CASES: &[Case] = &[
     },
     Case {
         rule: "Cluster or container API asked by a general tool",
-        attacks: &[act("kubelet", |s| {
+        attacks: &[act("api_server", |s| {
             let container = s.container(Options::default());
-            let script = "nc -w 1 10.96.0.1 10250 < /dev/null || true";
+            let script = "nc -w 1 10.96.0.1 6443 < /dev/null || true";
             s.run(&mut container.command(&Exec::new(["/bin/sh", "-c", script])))
         })],
         evasions: &[],

@@ -2,7 +2,10 @@
 
 use std::process::Command;
 
-use super::{super::os, Case, act, at_home, created, in_copy_of_etc, linked, moved, named, read_and_draft};
+use super::{
+    super::os, Case, act, at_home, created, in_copy_of_etc, in_copy_of_etc_detached, linked, moved, named,
+    read_and_draft,
+};
 
 pub const CASES: &[Case] = &[
     Case {
@@ -147,6 +150,21 @@ pub const CASES: &[Case] = &[
         ],
         benign: &[act("ordinary_account", |s| {
             in_copy_of_etc(s, "groupadd -g 60500 vedette-test; useradd -M -u 60500 -g 60500 vedette-test", &[])
+        })],
+    },
+    Case {
+        rule: "Account given the rights of an administrator by a script",
+        attacks: &[act("group", |s| {
+            in_copy_of_etc_detached(s, "useradd -M vedette-test; usermod -aG root vedette-test")
+        })],
+        evasions: &[
+            act("member_of_several", |s| {
+                in_copy_of_etc_detached(s, "useradd -M --groups users,root vedette-test")
+            }),
+            act("password", |s| in_copy_of_etc_detached(s, "useradd -M -p '$6$x$y' vedette-test")),
+        ],
+        benign: &[act("another_group", |s| {
+            in_copy_of_etc_detached(s, "useradd -M vedette-test; usermod -aG users vedette-test")
         })],
     },
     Case {

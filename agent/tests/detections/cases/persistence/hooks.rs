@@ -2,7 +2,10 @@
 
 use std::process::Command;
 
-use super::{super::os, Case, act, at_home, created, in_copy_of_etc, linked, moved, named, read_and_draft};
+use super::{
+    super::{os, perl},
+    Case, act, at_home, created, in_copy_of_etc, linked, moved, named, read_and_draft,
+};
 
 pub const CASES: &[Case] = &[
     Case {
@@ -57,6 +60,13 @@ pub const CASES: &[Case] = &[
         benign: &[act("read", |s| {
             s.run(Command::new("script").args(["-q", "-e", "-c", "cat /etc/skel/.bashrc", "/dev/null"]))
         })],
+    },
+    Case {
+        rule: "Another kernel loaded",
+        // With flags that no kernel takes, so nothing is loaded or unloaded.
+        attacks: &[act("by_memory", |s| perl(s, "syscall(246, 0, 0, 0, 0xff00)", &[""]))],
+        evasions: &[act("by_descriptors", |s| perl(s, "syscall(320, -1, -1, 0, 0, 0xff00)", &[""]))],
+        benign: &[act("asked", |s| s.shell("cat /sys/kernel/kexec_loaded >/dev/null 2>&1 || :", &[]))],
     },
     Case {
         rule: "Library forced into every program",

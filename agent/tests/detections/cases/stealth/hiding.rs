@@ -106,6 +106,22 @@ pub const CASES: &[Case] = &[
         })],
     },
     Case {
+        rule: "Time of a file taken from a program of the system",
+        attacks: &[act("in_tmp", |s| {
+            let place = s.place("/tmp");
+            fs::write(&place.path, "made by a test").unwrap();
+            s.run(Command::new("touch").args(["-r", "/bin/true"]).arg(&place))
+        })],
+        evasions: &[act("options_joined", |s| {
+            let file = s.file("tool");
+            s.run(Command::new("touch").args(["-acmr", "/usr/bin/env"]).arg(file))
+        })],
+        benign: &[act("of_another_file", |s| {
+            let (one, two) = (s.file("one"), s.file("two"));
+            s.run(Command::new("touch").arg("-r").arg(one).arg(two))
+        })],
+    },
+    Case {
         rule: "Time of a program falsified",
         attacks: &[act("in_tmp", |s| {
             let place = s.place("/tmp");

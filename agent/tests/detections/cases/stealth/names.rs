@@ -76,18 +76,20 @@ pub const CASES: &[Case] = &[
     },
     Case {
         rule: "System tool copied under another name",
-        attacks: &[act("shell", |s| s.run(Command::new("cp").arg("/bin/dash").arg(&s.place("/tmp").path)))],
+        attacks: &[act("decoder", |s| {
+            s.run(Command::new("cp").arg("/usr/bin/base64").arg(&s.place("/tmp").path))
+        })],
         evasions: &[act("dd", |s| {
             let place = s.place("/tmp");
             s.run(
                 Command::new("dd")
-                    .args(["if=/usr/bin/dash", "status=none"])
+                    .args(["if=/usr/bin/base64", "status=none"])
                     .arg(format!("of={}", place.path.display())),
             )
         })],
         benign: &[act("root_directory", |s| {
             let place = s.place("/tmp");
-            s.shell("mkdir -p \"$1/bin\"; cp /bin/dash \"$1/bin/dash\"", &[os(&place)])
+            s.shell("mkdir -p \"$1/bin\"; cp /usr/bin/base64 \"$1/bin/base64\"", &[os(&place)])
         })],
     },
 ];

@@ -54,7 +54,7 @@ fn nodes_are_counted_and_few_are_named() {
         let state = [RuleState::Active, RuleState::Degraded, RuleState::Failed, RuleState::Disabled][n % 4];
         reports.insert(node.clone(), said(state, if n < 4000 { 3 } else { 2 }));
     }
-    let status = status(&one, &reports, &Json::Null, "2026-01-01T00:00:00Z");
+    let status = status(&one, &reports, &[], &Json::Null, "2026-01-01T00:00:00Z");
     assert_eq!(status["nodes"], json!({"desired": 5000, "ready": 2000, "degraded": 1000, "failed": 1000}));
     assert_eq!(status["details"].as_array().unwrap().len(), MAX_DETAILS);
     assert_eq!(status["details"][0]["state"], "Failed");
@@ -66,13 +66,13 @@ fn nodes_are_counted_and_few_are_named() {
 fn the_time_of_a_condition_is_that_of_its_change() {
     let one = wanted(1, Vec::new());
     let mut reports = HashMap::new();
-    let first = status(&one, &reports, &Json::Null, "t1");
+    let first = status(&one, &reports, &[], &Json::Null, "t1");
     assert_eq!(condition(&first, "Ready")["reason"], "Progressing");
     reports.insert("n0000".to_owned(), said(RuleState::Degraded, 3));
-    let second = status(&one, &reports, &first, "t2");
+    let second = status(&one, &reports, &[], &first, "t2");
     assert_eq!(condition(&second, "Ready")["lastTransitionTime"], "t1");
     reports.insert("n0000".to_owned(), said(RuleState::Active, 3));
-    let third = status(&one, &reports, &second, "t3");
+    let third = status(&one, &reports, &[], &second, "t3");
     assert_eq!(condition(&third, "Ready")["lastTransitionTime"], "t3");
     assert_eq!(condition(&third, "Compiled")["lastTransitionTime"], "t1");
     assert_eq!(condition(&third, "Ready")["reason"], "AllNodesReady");
@@ -85,7 +85,7 @@ fn what_is_refused_and_what_runs_instead_is_said() {
         Finding { field: "spec.rules[0].condition".into(), place: Some((1, 2)), message: "unknown".into() };
     let one = wanted(1, vec![error; 9]);
     let reports = HashMap::from([("n0000".to_owned(), said(RuleState::Active, 3))]);
-    let status = status(&one, &reports, &Json::Null, "t");
+    let status = status(&one, &reports, &[], &Json::Null, "t");
     assert_eq!(status["observedGeneration"], 4);
     assert_eq!(status["accepted"], json!({"generation": 3, "spec": {"rules": []}}));
     assert_eq!(status["nodes"]["ready"], 1);
@@ -99,6 +99,6 @@ fn what_is_refused_and_what_runs_instead_is_said() {
 
     let refused = Said { refused: Some(("b".into(), "too many".into())), policies: HashMap::new() };
     let reports = HashMap::from([("n0000".to_owned(), refused)]);
-    let status = super::status(&wanted(1, Vec::new()), &reports, &Json::Null, "t");
+    let status = super::status(&wanted(1, Vec::new()), &reports, &[], &Json::Null, "t");
     assert_eq!(status["details"][0]["reason"], "BundleRefused");
 }
