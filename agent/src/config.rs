@@ -170,7 +170,9 @@ impl Config {
             }
         };
         let node_name = args.node_name.or(file.node_name).filter(|name| !name.is_empty());
-        let hostname = args.hostname.or(file.hostname).unwrap_or_else(host_name);
+        // Alerts name the node as the controller knows it; it takes none that name another.
+        let hostname =
+            args.hostname.or(file.hostname).or_else(|| node_name.clone()).unwrap_or_else(host_name);
         let kubeconfig = args.kubeconfig.or(file.kubeconfig);
         // Kubernetes tells every pod where its API server is.
         let in_cluster = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some() && node_name.is_some();

@@ -40,7 +40,7 @@ async fn queries_find_what_was_asked_for_in_the_form_that_was_asked_for() {
     assert_eq!(found(&["--since", "2026-01-31T12:00:02Z", "--until", "2026-01-31 12:00:04"]), [2, 3]);
     // The whole alert, as it was sent.
     let (_, out, _) = query(&["--rule", "B", "--limit", "1"]);
-    assert_eq!(serde_json::from_str::<Json>(&out).unwrap(), alert_json(4, "B", "Notice"));
+    assert_eq!(serde_json::from_str::<Json>(&out).unwrap(), alert_json("n1", 4, "B", "Notice"));
 
     let (_, text, _) = query(&["--output", "text", "--priority", "critical", "--node", "n1"]);
     assert!(text.starts_with("12:00:02.000Z Critical B: "), "{text}");

@@ -188,10 +188,14 @@ pub struct Agent {
 }
 
 /// What an alert of these tests says: the one of the test data, with other particulars.
-pub fn alert_json(number: u64, rule: &str, priority: &str) -> serde_json::Value {
+pub fn alert_json(node: &str, number: u64, rule: &str, priority: &str) -> serde_json::Value {
     let mut alert: serde_json::Value = serde_json::from_str(include_str!("../data/alert.json")).unwrap();
     alert["uid"] = format!("00000000-0000-0000-0000-{number:012}").into();
     alert["time"] = format!("2026-01-31T12:00:{number:02}.000000000Z").into();
+    alert["hostname"] = node.into();
+    if let Some(place) = alert.get_mut("k8s").and_then(|k8s| k8s.get_mut("node")) {
+        *place = node.into();
+    }
     alert["rule"] = rule.into();
     alert["priority"] = priority.into();
     alert
@@ -201,7 +205,7 @@ impl Agent {
     /// Sends alerts of these numbers and waits until they are durable.
     pub async fn push(&mut self, alerts: &[(u64, &str, &str)]) {
         let alerts = alerts.iter().map(|(number, rule, priority)| {
-            let json = alert_json(*number, rule, priority);
+            let json = alert_json(&self.node, *number, rule, priority);
             v1::Alert {
                 uid: json["uid"].as_str().unwrap().into(),
                 sequence: *number,

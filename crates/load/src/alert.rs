@@ -71,6 +71,6 @@ mod tests {
         assert_ne!(one.uid, two.uid);
         let json: serde_json::Value = serde_json::from_slice(&one.json).unwrap_or_default();
         assert_eq!(json["uid"], one.uid);
-        assert!((1_500..2_500).contains(&one.json.len()), "{}", one.json.len());
+        assert!((1_500..3_500).contains(&one.json.len()), "{}", one.json.len());
     }
 }

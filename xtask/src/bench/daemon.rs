@@ -126,7 +126,9 @@ mod tests {
     const PATIENCE: Duration = Duration::from_secs(20);
 
     fn shell(script: &str, patience: Duration) -> Result<Daemon> {
-        Daemon::start(Path::new("/bin/sh"), &["-c".to_owned(), script.to_owned()], patience)
+        // A shell cannot trap what was ignored when it began, and who runs us may ignore it.
+        let args = ["--default-signal=INT", "/bin/sh", "-c", script].map(str::to_owned);
+        Daemon::start(Path::new("/usr/bin/env"), &args, patience)
     }
 
     #[test]
