@@ -144,7 +144,7 @@ async fn a_flood_of_streams_waits_in_its_own_connection() {
     }
     alice.is_served().await;
     let all = timeout(PATIENCE, calls.join_all()).await.expect("streams without a hello stay");
-    // By their own deadline, or with the connection.
+    // By the deadline for a hello; or at once, if the client sent it before it knew how many there may be.
     assert!(all.iter().all(|code| matches!(code, Code::DeadlineExceeded | Code::Unavailable)), "{all:?}");
     alice.was_undisturbed(&controller).await;
 }

@@ -29,7 +29,7 @@ pub async fn soon<T>(what: &str, mut holds: impl AsyncFnMut() -> Option<T>) -> T
     }
 }
 
-/// A moment between two looks.
+/// A moment between two looks of a poll that has its deadline elsewhere.
 pub fn a_moment() {
     std::thread::sleep(Duration::from_millis(10));
 }
