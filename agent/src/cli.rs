@@ -74,7 +74,8 @@ pub struct RunArgs {
     #[arg(long, value_name = "ADDR")]
     pub metrics: Option<crate::config::Address>,
 
-    /// Name of this node in alerts [default: the host's name].
+    /// Name of this node in alerts [default: --node-name, else the host's name]. A controller takes alerts under the
+    /// node's name only.
     #[arg(long, value_name = "NAME")]
     pub hostname: Option<String>,
 

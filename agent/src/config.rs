@@ -1,12 +1,11 @@
 //! Settings: the defaults, under the file, under the command line.
 
 mod controller;
-mod values;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 pub use controller::{ControllerArgs, DEFAULT_DATA};
-pub use values::{Address, LogLevel};
+pub use vedette_settings::{Address, LogLevel};
 
 use crate::{
     cli::{Level, Output, RuleMatching, RunArgs},
@@ -36,6 +35,9 @@ pub enum ConfigError {
     /// One setting needs another.
     #[error("{0}")]
     Missing(String),
+    /// Two settings go against each other.
+    #[error("{0}")]
+    Contradiction(String),
 }
 
 /// The file given with `--config`. Keys are those of the command line, in camel case.
@@ -186,6 +188,15 @@ impl Config {
             give_up: usual.give_up,
             pods,
         };
+        let uplink = controller::uplink(args.controller, file.controller)?;
+        if let (Some(_), Some(node)) = (&uplink, &node_name)
+            && *node != hostname
+        {
+            return Err(ConfigError::Contradiction(format!(
+                "hostname: the controller knows this node as `{node}` and takes no alerts of `{hostname}`: leave out \
+                 --hostname (hostname in the file), or give the node's name"
+            )));
+        }
         let wants_identity = !args.no_container_metadata && file.container_metadata.unwrap_or(true);
         let mut policies = file.policies;
         policies.extend(args.policies);
@@ -207,7 +218,7 @@ impl Config {
             identity: wants_identity.then_some(identity),
             node_name,
             log: args.log.or(file.log).unwrap_or_default(),
-            uplink: controller::uplink(args.controller, file.controller)?,
+            uplink,
         })
     }
 }
@@ -302,6 +313,30 @@ mod tests {
         });
         let pods = PodSettings { node: "n1".into(), kubeconfig: Some("/k".into()) };
         assert_eq!(asked.unwrap().pods, Some(pods));
+    }
+
+    #[test]
+    fn alerts_name_the_node_as_the_controller_knows_it() {
+        let of = |hostname: Option<&str>, controller: Option<&str>| {
+            let controller = ControllerArgs {
+                controller: controller.map(|url| url.parse().unwrap()),
+                controller_token: Some("/token".into()),
+                ..ControllerArgs::default()
+            };
+            let args = RunArgs {
+                node_name: Some("n1".into()),
+                hostname: hostname.map(str::to_owned),
+                controller,
+                ..RunArgs::default()
+            };
+            Config::load(args).map(|config| config.hostname)
+        };
+        let url = Some("unix:/run/c");
+        assert_eq!(of(None, url).unwrap(), "n1");
+        assert_eq!(of(Some("n1"), url).unwrap(), "n1");
+        assert_eq!(of(Some("h1"), None).unwrap(), "h1");
+        let refused = of(Some("h1"), url).unwrap_err().to_string();
+        assert!(refused.contains("`n1`") && refused.contains("--hostname"), "{refused}");
     }
 
     #[test]

@@ -29,8 +29,9 @@ use vedette_proto::v1;
 
 pub use authority::Authority;
 pub use bundle::{Bundle, BundleError, Store};
-pub use channel::{ControllerUrl, Credentials};
+pub use channel::Credentials;
 pub use hello::{Losses, Reported};
+pub use vedette_settings::ControllerUrl;
 
 use crate::spool::Spool;
 

@@ -1,7 +1,6 @@
 //! Settings: the defaults, under the file, under the command line.
 
 mod alert_log;
-mod values;
 
 use std::{
     fmt,
@@ -11,7 +10,7 @@ use std::{
 };
 
 pub use alert_log::{AlertLogConfig, EmbeddedConfig, JetStreamConfig};
-pub use values::{Address, LogLevel};
+pub use vedette_settings::{Address, LogLevel};
 
 use crate::{cli::RunArgs, sink::config::line_of};
 
@@ -52,7 +51,7 @@ pub enum Listen {
 }
 
 /// The port of the controller, unless told otherwise.
-pub const DEFAULT_PORT: u16 = 9465;
+pub const DEFAULT_PORT: u16 = vedette_settings::CONTROLLER_PORT;
 
 impl Default for Listen {
     fn default() -> Self {
@@ -73,13 +72,8 @@ impl Listen {
 impl FromStr for Listen {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        if let Some(path) = text.strip_prefix("unix:") {
-            let path = path.strip_prefix("//").unwrap_or(path);
-            return if path.is_empty() {
-                Err("unix: needs a path".into())
-            } else {
-                Ok(Self::Unix(path.into()))
-            };
+        if let Some(path) = vedette_settings::unix_path(text)? {
+            return Ok(Self::Unix(path));
         }
         if let Ok(address) = text.parse::<Address>() {
             return Ok(Self::Tcp(address.0));

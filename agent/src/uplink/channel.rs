@@ -1,8 +1,7 @@
 //! The connection to the controller.
 
-use std::{fmt, io, path::PathBuf, str::FromStr, sync::Arc, time::Duration};
+use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
 
-use super::authority::{Authority, named};
 use hyper::Uri;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, UnixStream};
@@ -23,6 +22,9 @@ use vedette_proto::v1::{
     agent_service_client::AgentServiceClient, alert_service_client::AlertServiceClient,
     policy_service_client::PolicyServiceClient,
 };
+use vedette_settings::ControllerUrl;
+
+use super::authority::{Authority, named};
 
 /// Longest time to connect.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -30,76 +32,6 @@ const CONNECT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(20));
 /// Most bytes of a message from the controller: a bundle with all its documents.
 const MESSAGE: usize = 64 << 20;
-
-/// Where a controller is.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(try_from = "String")]
-pub enum ControllerUrl {
-    /// `https://HOST:PORT`.
-    Tls {
-        /// A name or address, as the certificate has it.
-        host: String,
-        /// The port.
-        port: u16,
-    },
-    /// `http://HOST:PORT`: in the clear, on this host only.
-    Plain {
-        /// A loopback address.
-        host: String,
-        /// The port.
-        port: u16,
-    },
-    /// `unix:PATH`: in the clear.
-    Unix(PathBuf),
-}
-
-impl FromStr for ControllerUrl {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if let Some(path) = text.strip_prefix("unix:") {
-            let path = path.strip_prefix("//").unwrap_or(path);
-            return if path.is_empty() {
-                Err("unix: needs a path".into())
-            } else {
-                Ok(Self::Unix(path.into()))
-            };
-        }
-        let uri: Uri = text.parse().map_err(|error| format!("`{text}` is no URL: {error}"))?;
-        let host = uri.host().ok_or_else(|| format!("`{text}` names no host"))?;
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = uri.port_u16().unwrap_or(9465);
-        match uri.scheme_str() {
-            Some("https") => Ok(Self::Tls { host, port }),
-            Some("http") => {
-                let address = host.parse::<std::net::IpAddr>();
-                if host == "localhost" || address.is_ok_and(|address| address.is_loopback()) {
-                    Ok(Self::Plain { host, port })
-                } else {
-                    Err(format!("`{text}` is in the clear, and that is for this host only: use https"))
-                }
-            }
-            _ => Err(format!("`{text}` is neither https://HOST:PORT, http://127.0.0.1:PORT nor unix:PATH")),
-        }
-    }
-}
-
-impl TryFrom<String> for ControllerUrl {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        text.parse()
-    }
-}
-
-impl fmt::Display for ControllerUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tls { host, port } => write!(f, "https://{host}:{port}"),
-            Self::Plain { host, port } => write!(f, "http://{host}:{port}"),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
 
 /// What we show, and whom we trust. Files are read anew for each call and connection, because they are renewed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -224,20 +156,6 @@ async fn tls(credentials: &Credentials) -> io::Result<ClientConfig> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn in_the_clear_only_on_this_host() {
-        let tls = |host: &str, port| Ok(ControllerUrl::Tls { host: host.into(), port });
-        assert_eq!("https://controller.vedette.svc:9465".parse(), tls("controller.vedette.svc", 9465));
-        assert_eq!("https://[::1]:1".parse(), tls("::1", 1));
-        assert_eq!("https://c".parse(), tls("c", 9465));
-        let plain = ControllerUrl::Plain { host: "127.0.0.1".into(), port: 5 };
-        assert_eq!("http://127.0.0.1:5".parse(), Ok(plain));
-        assert_eq!("unix:///run/c".parse(), Ok(ControllerUrl::Unix("/run/c".into())));
-        for bad in ["http://10.0.0.1:5", "http://example.com", "unix:", "ftp://x", "x", ""] {
-            assert!(bad.parse::<ControllerUrl>().is_err(), "{bad}");
-        }
-    }
 
     #[test]
     fn a_token_is_read_anew_and_never_shown() {

@@ -15,8 +15,8 @@ use vedette_proto::v1::agent_service_client::AgentServiceClient;
 use vedette_proto::v1::alert_service_client::AlertServiceClient;
 use vedette_proto::v1::controller_service_client::ControllerServiceClient;
 
-pub use dial::Url;
 pub use error::RemoteError;
+pub use vedette_settings::ControllerUrl as Url;
 
 /// Most bytes of an answer: the list of thousands of nodes.
 const MESSAGE: usize = 256 << 20;

@@ -2,8 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,103 +16,12 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName}
 use tokio_rustls::rustls::{self, ClientConfig, RootCertStore};
 use tonic::transport::{Channel, Endpoint, Uri};
 
-use super::RemoteError;
+use super::{RemoteError, Url};
 
 /// Longest time to connect.
 const CONNECT: Duration = Duration::from_secs(10);
 /// How often a quiet connection is asked whether it lives, and how long it may take to answer.
 const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs(10));
-/// The port of controllers.
-const PORT: u16 = 9465;
-
-/// Where a controller is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Url {
-    /// `https://HOST:PORT`.
-    Tls {
-        /// A name or address, as the certificate has it.
-        host: String,
-        /// The port.
-        port: u16,
-    },
-    /// `http://HOST:PORT`: in the clear, on this host only.
-    Plain {
-        /// A loopback address.
-        host: String,
-        /// The port.
-        port: u16,
-    },
-    /// `unix:PATH`: in the clear.
-    Unix(PathBuf),
-}
-
-impl Url {
-    /// The name or address; of a socket its path.
-    pub fn host(&self) -> String {
-        match self {
-            Self::Tls { host, .. } | Self::Plain { host, .. } => host.clone(),
-            Self::Unix(path) => path.display().to_string(),
-        }
-    }
-
-    /// Whether it is on this host.
-    pub fn is_local(&self) -> bool {
-        match self {
-            Self::Tls { host, .. } => is_loopback(host),
-            Self::Plain { .. } | Self::Unix(_) => true,
-        }
-    }
-}
-
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-impl FromStr for Url {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if let Some(path) = text.strip_prefix("unix:") {
-            let path = path.strip_prefix("//").unwrap_or(path);
-            return if path.is_empty() {
-                Err("unix: needs a path".into())
-            } else {
-                Ok(Self::Unix(path.into()))
-            };
-        }
-        let form = "write https://HOST:PORT, http://127.0.0.1:PORT or unix:PATH";
-        let uri: Uri = text.parse().map_err(|_| format!("`{text}` is no URL: {form}"))?;
-        let host = uri
-            .host()
-            .filter(|host| !host.is_empty())
-            .ok_or_else(|| format!("`{text}` names no host: {form}"))?;
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let port = uri.port_u16().unwrap_or(PORT);
-        match uri.scheme_str() {
-            Some("https") => Ok(Self::Tls { host, port }),
-            Some("http") if is_loopback(&host) => Ok(Self::Plain { host, port }),
-            Some("http") => {
-                Err(format!("`{text}` is in the clear, which is for this host only: write https://"))
-            }
-            _ => Err(format!("`{text}` is no URL of a controller: {form}")),
-        }
-    }
-}
-
-impl fmt::Display for Url {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (scheme, host, port) = match self {
-            Self::Tls { host, port } => ("https", host, port),
-            Self::Plain { host, port } => ("http", host, port),
-            Self::Unix(path) => return write!(f, "unix:{}", path.display()),
-        };
-        if host.contains(':') {
-            write!(f, "{scheme}://[{host}]:{port}")
-        } else {
-            write!(f, "{scheme}://{host}:{port}")
-        }
-    }
-}
 
 /// Whom to trust, and what to show.
 pub(super) struct Trust<'a> {
